@@ -1,0 +1,15 @@
+"""${message}
+
+Revision: ${up_revision}, after ${down_revision or "nothing"}.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    op.execute("")

@@ -1,0 +1,3 @@
+"""The `scutum` command."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,52 @@
+"""Postgres: one pool per process, and a transaction as a context."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from scutum_server.errors import Unavailable
+from scutum_server.settings import DatabaseSettings
+
+Connection = psycopg.AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+
+def make_pool(settings: DatabaseSettings, *, name: str, max_size: int = 10) -> Pool:
+    """A closed pool of connections that return rows as dicts; the caller opens and closes it."""
+    kwargs: dict[str, Any] = settings.conninfo(application_name=f"scutum-{name}") | {"row_factory": dict_row}
+    return AsyncConnectionPool(
+        kwargs=kwargs, min_size=1, max_size=max_size, timeout=5, open=False, name=name, reconnect_timeout=10,
+        check=AsyncConnectionPool.check_connection,
+    )  # fmt: skip
+
+
+async def connect(settings: DatabaseSettings, *, name: str) -> Connection:
+    """A single autocommit connection, for LISTEN and for loops that own their connection."""
+    return await psycopg.AsyncConnection.connect(
+        **settings.conninfo(application_name=f"scutum-{name}"),  # type: ignore[arg-type]
+        row_factory=dict_row,
+        autocommit=True,
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside one transaction: committed at the end, rolled back on an error.
+
+    Raises Unavailable when Postgres cannot be reached or drops the connection.
+    """
+    try:
+        async with pool.connection() as conn:
+            yield conn
+    except (PoolTimeout, psycopg.OperationalError) as error:
+        if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+            raise
+        raise Unavailable(
+            "The database does not answer.", code="database_unavailable", hint="Look at: scutum ps"
+        ) from error

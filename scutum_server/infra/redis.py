@@ -1,0 +1,24 @@
+"""Redis or Valkey: how every process connects."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from scutum_server.settings import RedisSettings
+
+
+def make_redis(settings: RedisSettings, *, name: str, timeout: float = 5.0) -> Redis:
+    """A client that fails within `timeout` seconds and leaves retrying to its caller."""
+    return Redis(
+        host=settings.host,
+        port=settings.port,
+        db=settings.db,
+        password=settings.password,
+        client_name=f"scutum-{name}",
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=15,
+    )

@@ -1,0 +1,217 @@
+"""The only reader of the environment. Refuses missing and default secrets before anything starts.
+
+Names are those of `config/.env` and of the launcher, which hands each process only what it needs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scutum_server.errors import SettingsError
+
+_FORBIDDEN = {"", "changeme", "change-me", "secret", "password", "postgres", "sk-1234", "admin", "default", "test"}
+_MIN_SECRET = 16
+
+
+class _Env:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def secret(self, name: str) -> str:
+        value = self._env.get(name, "").strip()
+        if value.lower() in _FORBIDDEN or len(value) < _MIN_SECRET:
+            state = "missing" if not value else "a default or too short"
+            raise SettingsError(
+                f"{name} is {state}.",
+                hint=f"Set {name} in config/.env to at least {_MIN_SECRET} random characters, then: scutum restart",
+            )
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._env.get(name, "").strip() or default
+        if value is None:
+            raise SettingsError(f"{name} is not set.", hint=f"Set {name} in config/.env, then: scutum restart")
+        return value
+
+    def integer(self, name: str, default: int, low: int = 0, high: int = 2**31) -> int:
+        raw = self._env.get(name, "").strip()
+        if not raw:
+            return default
+        try:
+            value = int(raw)
+        except ValueError:
+            raise SettingsError(f"{name} must be a whole number, not {raw!r}.") from None
+        if not low <= value <= high:
+            raise SettingsError(f"{name} must be between {low} and {high}, not {value}.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Where Postgres is. `password` never shows in a repr."""
+
+    host: str
+    port: int
+    user: str
+    dbname: str
+    password: str = field(repr=False)
+
+    def conninfo(self, **extra: str | int) -> dict[str, str | int]:
+        """Keyword arguments for psycopg's connect()."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "dbname": self.dbname,
+            "password": self.password,
+            "connect_timeout": 5,
+            **extra,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    host: str
+    port: int
+    db: int
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    database: DatabaseSettings
+    redis: RedisSettings
+    master_key: str = field(repr=False)
+    encryption_key: bytes = field(repr=False)
+    spill_dir: Path
+    host: str
+    port: int
+    fd: int | None
+    max_body_bytes: int
+    drain_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    database: DatabaseSettings
+    redis: RedisSettings
+    master_key: str = field(repr=False)
+    encryption_key: bytes = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    internal_service_key: str = field(repr=False)
+    host: str
+    port: int
+    proxy_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    database: DatabaseSettings
+    redis: RedisSettings
+    status_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateSettings:
+    """The owner's connection; `superuser` is set only while roles and the database are created."""
+
+    owner: DatabaseSettings
+    superuser: DatabaseSettings | None
+    app_user: str
+    app_password: str = field(repr=False)
+
+
+def _database(env: _Env, user_var: str, password_var: str, default_user: str) -> DatabaseSettings:
+    return DatabaseSettings(
+        host=env.text("POSTGRES_HOST", "127.0.0.1"),
+        port=env.integer("POSTGRES_PORT", 5432, 1, 65535),
+        user=env.text(user_var, default_user),
+        dbname=env.text("POSTGRES_DB", "scutum"),
+        password=env.secret(password_var),
+    )
+
+
+def _app_database(env: _Env) -> DatabaseSettings:
+    return _database(env, "POSTGRES_USER", "POSTGRES_PASSWORD", "scutum_app")
+
+
+def _redis(env: _Env) -> RedisSettings:
+    return RedisSettings(
+        host=env.text("VALKEY_HOST", "127.0.0.1"),
+        port=env.integer("VALKEY_PORT", 6379, 1, 65535),
+        db=env.integer("VALKEY_DB", 0, 0, 15),
+        password=env.secret("VALKEY_PASSWORD"),
+    )
+
+
+def _encryption_key(env: _Env) -> bytes:
+    raw = env.secret("SCUTUM_ENCRYPTION_KEY")
+    try:
+        key = base64.b64decode(raw, validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise SettingsError(
+            "SCUTUM_ENCRYPTION_KEY is not 32 bytes in base64.",
+            hint="Put the key that this data was written with into config/.env; another key cannot read it.",
+        )
+    return key
+
+
+def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
+    env = _Env(environ)
+    fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
+    return ProxySettings(
+        database=_app_database(env),
+        redis=_redis(env),
+        master_key=env.secret("SCUTUM_API_KEY"),
+        encryption_key=_encryption_key(env),
+        spill_dir=Path(env.text("SCUTUM_SPILL_DIR")),
+        host=env.text("SCUTUM_PROXY_HOST", "127.0.0.1"),
+        port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),
+        fd=None if fd < 0 else fd,
+        max_body_bytes=env.integer("SCUTUM_MAX_BODY_BYTES", 10 * 1024 * 1024, 1024),
+        drain_seconds=env.integer("SCUTUM_DRAIN_SECONDS", 30, 0, 3600),
+    )
+
+
+def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
+    env = _Env(environ)
+    return AdminSettings(
+        database=_app_database(env),
+        redis=_redis(env),
+        master_key=env.secret("SCUTUM_API_KEY"),
+        encryption_key=_encryption_key(env),
+        jwt_secret=env.secret("JWT_SECRET_KEY"),
+        internal_service_key=env.secret("INTERNAL_SERVICE_KEY"),
+        host=env.text("SCUTUM_ADMIN_HOST", "127.0.0.1"),
+        port=env.integer("SCUTUM_ADMIN_PORT", 8086, 1, 65535),
+        proxy_url=env.text("SCUTUM_PROXY_URL", "http://127.0.0.1:4000"),
+    )
+
+
+def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
+    env = _Env(environ)
+    status = env.text("SCUTUM_WORKER_STATUS_FILE", "-")
+    return WorkerSettings(
+        database=_app_database(env), redis=_redis(env), status_file=None if status == "-" else Path(status)
+    )
+
+
+def migrate_settings(environ: Mapping[str, str] = os.environ) -> MigrateSettings:
+    env = _Env(environ)
+    superuser = None
+    if environ.get("POSTGRES_SUPERUSER_PASSWORD"):
+        base = _database(env, "POSTGRES_SUPERUSER", "POSTGRES_SUPERUSER_PASSWORD", "postgres")
+        superuser = DatabaseSettings(base.host, base.port, base.user, "postgres", base.password)
+    return MigrateSettings(
+        owner=_database(env, "POSTGRES_OWNER", "POSTGRES_OWNER_PASSWORD", "scutum_owner"),
+        superuser=superuser,
+        app_user=env.text("POSTGRES_USER", "scutum_app"),
+        app_password=env.secret("POSTGRES_PASSWORD"),
+    )

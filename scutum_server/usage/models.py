@@ -1,0 +1,49 @@
+"""One request's record, on its way from the proxy's journal over the usage stream into `spend_logs`."""
+
+from __future__ import annotations
+
+import msgspec
+
+STREAM = "scutum:usage"
+"""The Redis stream. Each entry has one field `b`: newline-separated JSON records, as the journal holds them."""
+
+GROUP = "spend"
+"""The consumer group that copies the stream into Postgres."""
+
+
+class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What one request cost and did. Times are integer microseconds, money is integer nano-USD.
+
+    `request_id` is our UUIDv7 in canonical text; the row's `ts` is the time inside it, so that a record that is
+    delivered twice has the same primary key. Field names are one to one the columns of `spend_logs`.
+    """
+
+    request_id: str
+    status: int
+    client_request_id: str | None = None
+    org_id: str | None = None
+    team_id: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    route: str | None = None
+    requested_model: str | None = None
+    deployment_id: str | None = None
+    model: str | None = None
+    upstream_model: str | None = None
+    provider: str | None = None
+    simulated: bool = False
+    stream: bool = False
+    error_kind: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    tokens_reasoning: int = 0
+    usage_source: str | None = None
+    cost_nano_usd: int = 0
+    price_source: str | None = None
+    latency_us: int = 0
+    ttft_us: int | None = None
+    overhead_us: int | None = None
+    cache: str = "bypass"
+    session_id: str | None = None
+    attempts: int = 1
