@@ -1,0 +1,175 @@
+"""The only writer of stdout (data) and stderr (words)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scutum_cli.errors import CliError
+
+FORMATS = ("table", "json", "yaml", "csv")
+
+
+@dataclass(slots=True)
+class Style:
+    """How this run speaks: set once by the options, read by the functions below."""
+
+    format: str = "table"
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+    color: bool = False
+    progress: bool = True
+    utc: bool = False
+
+
+style = Style(color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+
+_COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+def paint(text: str, color: str) -> str:
+    """`text` in a colour where colours are on; the text itself must say what the colour says."""
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if style.color else text
+
+
+def say(text: str) -> None:
+    """One line for people, on stderr; nothing with --quiet."""
+    if not style.quiet:
+        print(text, file=sys.stderr)
+
+
+def done(text: str) -> None:
+    """The one line that a successful change prints; in JSON mode the data says it instead."""
+    if style.format == "table":
+        say(text)
+
+
+def emit_object(item: Mapping[str, Any], rows: Sequence[tuple[str, str]] | None = None) -> None:
+    """One object: itself in json and yaml, one csv row, or `rows` of (label, text) as a table."""
+    if style.format == "json":
+        _print_json(item)
+    elif style.format == "yaml":
+        _print_yaml(item)
+    elif style.format == "csv":
+        _print_csv(list(item), [[_cell(value) for value in item.values()]])
+    else:
+        pairs = rows if rows is not None else [(key, _cell(value)) for key, value in item.items()]
+        width = max((len(label) for label, _ in pairs), default=0)
+        for label, text in pairs:
+            print(f"{label:<{width}}  {text}".rstrip())
+
+
+def emit_list(
+    items: Sequence[Mapping[str, Any]],
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    next_cursor: str | None = None,
+    empty: str = "Nothing here yet.",
+    right: Iterable[str] = (),
+    csv_rows: Sequence[Sequence[str]] | None = None,
+) -> None:
+    """A list: `{"items", "next"}` in json and yaml, csv with the headers in lower case, or an aligned table.
+
+    `empty` is said on stderr for an empty table and names the way to make the first row; `right` names the headers
+    whose cells are numbers. `csv_rows` replaces `rows` in csv where the table's cells are shortened for people.
+    """
+    if style.format == "json":
+        _print_json({"items": list(items), "next": next_cursor})
+    elif style.format == "yaml":
+        _print_yaml({"items": list(items), "next": next_cursor})
+    elif style.format == "csv":
+        _print_csv([header.lower().replace(" ", "_") for header in headers], csv_rows or rows)
+    elif not rows:
+        say(empty)
+    else:
+        _print_table(headers, rows, frozenset(right))
+        if next_cursor:
+            say(f"There is more: --all shows it, or --cursor {next_cursor} goes on.")
+
+
+def emit_text(text: str, *, end: str = "\n") -> None:
+    """Plain data, such as a completion's words or a path; flushed at once."""
+    print(text, end=end, flush=True)
+
+
+def fail(error: CliError) -> int:
+    """Says the error in at most three lines on stderr, or as JSON; returns the exit code."""
+    if style.format == "json":
+        body = {
+            "code": error.code,
+            "message": error.message if not error.why else f"{error.message} {error.why}",
+            "hint": error.hint,
+            "request_id": error.request_id,
+        }
+        print(json.dumps({"error": body}), file=sys.stderr)
+        return error.exit_code
+    first = f"{paint('error:', 'red')} {error.message}"
+    if error.request_id:
+        first += f" (request {error.request_id})"
+    for line in (first, error.why, f"next: {error.hint}" if error.hint else None):
+        if line:
+            print(line, file=sys.stderr)
+    return error.exit_code
+
+
+def confirm(question: str, *, yes: bool, flag: str = "--yes") -> None:
+    """Asks on a terminal; without one, fails with exit code 2 and names the flag that answers."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CliError(f"{question} needs an answer.", code="answer_needed", hint=f"add {flag} to answer yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise CliError("Nothing was changed.", code="declined")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | dict):
+        return json.dumps(value) if value else "-"
+    return str(value)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def _print_yaml(data: Any) -> None:
+    import yaml
+
+    print(yaml.safe_dump(json.loads(json.dumps(data, default=str)), sort_keys=False, allow_unicode=True), end="")
+
+
+def _print_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(headers)
+    writer.writerows(rows)
+
+
+def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> None:
+    widths = [max(len(header), *(len(row[at]) for row in rows)) for at, header in enumerate(headers)]
+    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    while sum(widths) + 2 * (len(widths) - 1) > terminal and max(widths) > 12:
+        widths[widths.index(max(widths))] -= 1
+
+    def line(cells: Sequence[str]) -> str:
+        shown = [cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, widths, strict=True)]
+        return "  ".join(
+            f"{cell:>{width}}" if header in right else f"{cell:<{width}}"
+            for cell, width, header in zip(shown, widths, headers, strict=True)
+        ).rstrip()
+
+    print(paint(line(headers), "bold"))
+    for row in rows:
+        print(line(row))
