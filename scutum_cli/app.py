@@ -7,19 +7,22 @@ import os
 import sys
 from typing import Any
 
-os.environ.setdefault("TYPER_USE_RICH", "0")
+from scutum_cli import errors, grammar, output
 
-import typer  # noqa: E402  (reads the variable above when it is imported)
-from typer.core import TyperGroup  # noqa: E402
-
-from scutum_cli import errors, output  # noqa: E402
+import typer  # isort: skip  (grammar decides first that it does without Rich)
+from typer._click.exceptions import NoArgsIsHelpError  # isort: skip
 
 HOST = "Host"
 SERVER = "Gateway"
 
 # name: (module, attribute that is a Typer app, section, one line of help)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
-    "install": ("scutum_cli.commands.install", "app", HOST, "Set up a gateway on this host, from nothing to an answer."),
+    "install": (
+        "scutum_cli.commands.install",
+        "app",
+        HOST,
+        "Set up a gateway on this host, from nothing to an answer.",
+    ),
     "uninstall": ("scutum_cli.commands.uninstall", "app", HOST, "Remove this install; data stays unless told twice."),
     "up": ("scutum_cli.commands.lifecycle", "up_app", HOST, "Start every service."),
     "down": ("scutum_cli.commands.lifecycle", "down_app", HOST, "Stop every service."),
@@ -44,30 +47,45 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-class LazyGroup(TyperGroup):
+class Root(grammar.Group):
     """Lists from the table above; imports a command's module when it runs or shows its own help."""
 
     def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _, help_line = COMMANDS[cmd_name]
-        command = typer.main.get_command(getattr(importlib.import_module(module), attribute))
-        command.name = cmd_name
-        command.help = command.help or help_line
-        return command
+        del ctx
+        return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
         for section in (HOST, SERVER):
             rows = [(name, row[3]) for name, row in COMMANDS.items() if row[2] == section]
             with formatter.section(section):
                 formatter.write_dl(rows)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.format_commands(ctx, formatter)
+        with formatter.section("Every command takes"):
+            formatter.write_dl([*grammar.common_options(), ("-h, --help", "What it does, with examples.")])
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        formatter.write_paragraph()
+        formatter.write_text("Start with: scutum status. Each command has --help with examples.")
+
+
+def load(name: str) -> Any:
+    """The command or group called `name`, from its module."""
+    module, attribute, section, help_line = COMMANDS[name]
+    command = grammar.build(getattr(importlib.import_module(module), attribute), name, server=section == SERVER)
+    command.help = command.help or help_line
+    return command
+
 
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=Root,
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -76,27 +94,75 @@ app = typer.Typer(
 )
 
 
-@app.callback(epilog="Start with: scutum status. Each command has --help with examples.")
+@app.callback()
 def root() -> None:
     """Scutum: an LLM gateway you can keep running."""
 
 
 def main() -> None:
     """Runs the command line; turns every error into its exit code, with no traceback unless --debug."""
+    _prescan(sys.argv[1:])
     try:
-        code = app(standalone_mode=False)
-        code = code if isinstance(code, int) else errors.OK
-    except errors.CliError as error:
-        if output.style.debug:
-            raise
-        code = output.fail(error)
-    except KeyboardInterrupt:
-        output.say("\ninterrupted")
-        code = errors.INTERRUPTED
+        code = run()
+        sys.stdout.flush()
     except BrokenPipeError:
+        # Whoever read the output has had enough; the interpreter's own last flush must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = errors.OK
     raise SystemExit(code)
+
+
+def run() -> int:
+    """Runs the command line of sys.argv and returns its exit code; raises only with --debug."""
+    try:
+        command: Any = typer.main.get_command(app)
+        grammar.equip(command, server=True)
+        code = command.main(prog_name="scutum", standalone_mode=False)
+        return code if isinstance(code, int) else errors.OK
+    except NoArgsIsHelpError as error:
+        output.complain(error.format_message())
+        return errors.USAGE
+    except typer.TyperException as error:
+        return output.fail(grammar.usage_error(error))
+    except errors.CliError as error:
+        if output.style.debug:
+            raise
+        return output.fail(error)
+    except (KeyboardInterrupt, typer.Abort):
+        output.complain("interrupted")
+        return errors.INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if output.style.debug:
+            raise
+        return output.fail(_unexpected(error))
+
+
+def _unexpected(error: Exception) -> errors.CliError:
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"The system refused: {place}{error.strerror}."
+    else:
+        message = f"Something unexpected went wrong ({type(error).__name__})."
+    return errors.CliError(
+        message, exit_code=errors.HALF_WAY, code="unexpected", hint="run the same again with --debug to see where"
+    )
+
+
+def _prescan(args: list[str]) -> None:
+    """An error before the options are read must come out in the format that they ask for."""
+    for at, word in enumerate(args):
+        if word in {"-o", "--output"}:
+            chosen = args[at + 1] if at + 1 < len(args) else ""
+        elif word.startswith("--output="):
+            chosen = word.partition("=")[2]
+        else:
+            chosen = word[2:].removeprefix("=") if word.startswith("-o") else ""
+        if chosen in output.FORMATS:
+            output.style.format = chosen
+        if word == "--debug":
+            output.style.debug = True
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Style:
     color: bool = False
     progress: bool = True
     utc: bool = False
+    context: str | None = None
 
 
 style = Style(color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
@@ -43,6 +44,17 @@ def say(text: str) -> None:
     """One line for people, on stderr; nothing with --quiet."""
     if not style.quiet:
         print(text, file=sys.stderr)
+
+
+def complain(text: str) -> None:
+    """Words that even --quiet lets through, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def verbose(text: str) -> None:
+    """One line for the curious, on stderr; only with --verbose or --debug."""
+    if style.verbose or style.debug:
+        print(paint(text, "dim"), file=sys.stderr)
 
 
 def done(text: str) -> None:
@@ -92,7 +104,7 @@ def emit_list(
     else:
         _print_table(headers, rows, frozenset(right))
         if next_cursor:
-            say(f"There is more: --all shows it, or --cursor {next_cursor} goes on.")
+            say("There is more: --all shows it, or --limit N so many.")
 
 
 def emit_text(text: str, *, end: str = "\n") -> None:
@@ -164,7 +176,9 @@ def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: f
         widths[widths.index(max(widths))] -= 1
 
     def line(cells: Sequence[str]) -> str:
-        shown = [cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, widths, strict=True)]
+        shown = [
+            cell if len(cell) <= width else cell[: width - 1] + "…" for cell, width in zip(cells, widths, strict=True)
+        ]
         return "  ".join(
             f"{cell:>{width}}" if header in right else f"{cell:<{width}}"
             for cell, width, header in zip(shown, widths, headers, strict=True)

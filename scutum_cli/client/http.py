@@ -1,0 +1,306 @@
+"""JSON over HTTP to the admin API on http.client: starts fast, keeps one connection, turns failures into CliError."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from scutum_cli import __version__, errors, output, settings
+from scutum_cli.errors import CliError
+from scutum_cli.settings import Context
+
+MAX_ANSWER = 64 * 2**20
+# A token is not used in its last seconds: it would expire on the way.
+TOKEN_MARGIN = 10.0
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Connection:
+    """One kept-alive connection to one server; `seconds` bounds every wait for bytes."""
+
+    def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise CliError(f"{url!r} is not an http or https address.", code="bad_url", hint="scutum context list")
+        self.url = url.rstrip("/")
+        self.prefix = parts.path.rstrip("/")
+        self.seconds = seconds
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname, parts.port, timeout=CONNECT_SECONDS)
+        self._fresh = True
+
+    def send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+        """Sends a request and returns the answer's head, unread; raises OSError or http.client.HTTPException.
+
+        A kept connection that the server has closed meanwhile is opened again once.
+        """
+        while True:
+            reused = self._connection.sock is not None and not self._fresh
+            try:
+                if self._connection.sock is None:
+                    self._connection.connect()
+                    self._wait_at_most(self.seconds)
+                self._connection.request(method, self.prefix + path, body, dict(headers))
+                response = self._connection.getresponse()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                self.close()
+                if not reused:
+                    raise
+                continue
+            self._fresh = False
+            return response
+
+    def close(self) -> None:
+        self._connection.close()
+        self._fresh = True
+
+    def _wait_at_most(self, seconds: float) -> None:
+        sock: socket.socket | None = self._connection.sock
+        if sock is not None:
+            sock.settimeout(seconds)
+
+
+class AdminClient:
+    """The admin API of one context; logs in by itself where the context has what it takes.
+
+    Methods return parsed JSON (None for an empty answer) and raise CliError with the exit codes of `errors`.
+    """
+
+    def __init__(self, context: Context, *, seconds: float = ANSWER_SECONDS) -> None:
+        self.context = context
+        self._connection = Connection(context.admin_url, seconds=seconds)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return self.request("GET", path, params=params)
+
+    def post(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        return self.request("POST", path, body, params)
+
+    def put(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        return self.request("PUT", path, body, params)
+
+    def patch(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        return self.request("PATCH", path, body, params)
+
+    def delete(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        return self.request("DELETE", path, body, params)
+
+    def request(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """One authenticated call; on 401 a context with a master key logs in once more."""
+        token = self._token()
+        answer = self._exchange(method, path, body, params, token)
+        if answer.status == 401 and self.context.master_key() is not None:
+            answer = self._exchange(method, path, body, params, self.login())
+        if answer.status == 401:
+            self._forget_token()
+            raise self._not_logged_in("The session has expired.", _request_id(answer))
+        return self._parsed(answer)
+
+    def health(self) -> tuple[int, Any]:
+        """`GET /health` without a session: the status (200, or 503 when degraded) and the document."""
+        answer = self._exchange("GET", "/health", None, None, None)
+        return answer.status, self._json(answer)
+
+    def login(self, master_key: str | None = None) -> str:
+        """Trades the master key (default: the context's) for a token, caches it and returns it."""
+        key = master_key or self.context.master_key()
+        if key is None:
+            raise self._not_logged_in(f"You are not logged in to {self.context.name}.")
+        answer = self._exchange("POST", "/api/v1/auth/login", {"master_key": key}, None, None)
+        session = self._parsed(answer)
+        try:
+            token, lifetime = str(session["access_token"]), float(session["expires_in"])
+        except (KeyError, TypeError, ValueError):
+            raise self._not_scutum() from None
+        self._keep_token(token, time.time() + lifetime)
+        return token
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _token(self) -> str:
+        context = self.context
+        if context.token and (context.token_expires_at or 0.0) > time.time() + TOKEN_MARGIN:
+            return context.token
+        if context.home is None and context.token:
+            raise self._not_logged_in("The session has expired.")
+        return self.login()
+
+    def _keep_token(self, token: str | None, expires_at: float | None) -> None:
+        self.context.token, self.context.token_expires_at = token, expires_at
+        try:
+            settings.remember(self.context.name, token=token, token_expires_at=expires_at)
+        except CliError as error:
+            # A session that cannot be cached (a read-only home) costs a login per command, not the command.
+            output.verbose(f"The session is not cached: {error.message}")
+
+    def _forget_token(self) -> None:
+        self._keep_token(None, None)
+
+    def _exchange(
+        self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, token: str | None
+    ) -> Answer:
+        headers = {"accept": "application/json", "user-agent": f"scutum/{__version__}", "x-scutum-source": "cli"}
+        if token is not None:
+            headers["authorization"] = f"Bearer {token}"
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["content-type"] = "application/json"
+        sent = {name: value for name, value in (params or {}).items() if value is not None}
+        target = f"{path}?{urlencode(sent)}" if sent else path
+        started = time.monotonic()
+        try:
+            response = self._connection.send(method, target, data, headers)
+            content = response.read(MAX_ANSWER + 1)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise unreachable(self.context, self.context.admin_url, "admin API", error) from None
+        if len(content) > MAX_ANSWER:
+            self._connection.close()
+            raise self._not_scutum()
+        answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
+        elapsed = (time.monotonic() - started) * 1000
+        output.verbose(f"{method} {target} {answer.status} in {elapsed:.0f} ms, request {_request_id(answer) or '-'}")
+        return answer
+
+    def _parsed(self, answer: Answer) -> Any:
+        if 200 <= answer.status < 300:
+            return self._json(answer) if answer.body else None
+        problem = self._json(answer)
+        if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):
+            raise self._not_scutum()
+        raise from_problem(answer.status, problem, _request_id(answer))
+
+    def _json(self, answer: Answer) -> Any:
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            raise self._not_scutum() from None
+
+    def _not_scutum(self) -> CliError:
+        return CliError(
+            f"{self.context.admin_url} answered, but not as Scutum's admin API does.",
+            exit_code=errors.UNREACHABLE,
+            code="not_scutum",
+            hint="check the address: scutum context list",
+        )
+
+    def _not_logged_in(self, message: str, request_id: str | None = None) -> CliError:
+        why = None
+        if self.context.home is not None:
+            why = f"The master key in {self.context.home}/config/.env cannot be read or is not the server's."
+        return CliError(
+            message,
+            exit_code=errors.NOT_ALLOWED,
+            code="not_logged_in",
+            why=why,
+            hint="scutum login",
+            request_id=request_id,
+        )
+
+
+def connect() -> AdminClient:
+    """A client for the current context."""
+    return AdminClient(settings.load().current)
+
+
+def segment(ref: str) -> str:
+    """`ref` as one path segment."""
+    return quote(ref, safe="")
+
+
+def exit_code_of(status: int) -> int:
+    """The exit code that an HTTP error status means."""
+    if status in {401, 403}:
+        return errors.NOT_ALLOWED
+    if status in {404, 410}:
+        return errors.NOT_FOUND
+    if status in {409, 412, 428}:
+        return errors.CONFLICT
+    if status in {402, 429, 451}:
+        return errors.REFUSED
+    return errors.UNREACHABLE if status >= 500 else errors.USAGE
+
+
+def from_problem(status: int, problem: Mapping[str, Any], request_id: str | None = None) -> CliError:
+    """A problem-details answer as the error that people see, with the fields at fault named."""
+    message = str(problem.get("detail") or problem.get("title") or f"The server answered {status}.")
+    return CliError(
+        message,
+        exit_code=exit_code_of(status),
+        code=str(problem.get("code", "error")),
+        why=_fields_at_fault(problem.get("errors")),
+        hint=_text(problem.get("hint")),
+        request_id=_text(problem.get("request_id")) or request_id,
+    )
+
+
+def unreachable(context: Context, url: str, what: str, error: Exception) -> CliError:
+    """Nothing useful came back from `url`: says why in words, and how to start the server or check the address."""
+    return CliError(
+        f"The {what} at {url} does not answer: {_reason(error)}.",
+        exit_code=errors.UNREACHABLE,
+        code="unreachable",
+        hint="scutum up" if context.home is not None else f"check that {url} is right and reachable from here",
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, socket.gaierror):
+        return "its name does not resolve"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return "it does not speak TLS"
+    if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError):
+        return "it closed the connection"
+    if isinstance(error, http.client.HTTPException):
+        return "what it sent is not HTTP"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return type(error).__name__
+
+
+def _fields_at_fault(found: Any) -> str | None:
+    if not isinstance(found, list) or not found:
+        return None
+    parts = []
+    for item in found[:5]:
+        if isinstance(item, dict):
+            place = item.get("field") or item.get("loc") or item.get("pointer")
+            words = item.get("message") or item.get("msg") or item.get("detail") or ""
+            place = ".".join(str(step) for step in place) if isinstance(place, list) else place
+            parts.append(f"{place}: {words}" if place else str(words))
+        else:
+            parts.append(str(item))
+    return "; ".join(parts)
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _request_id(answer: Answer) -> str | None:
+    return answer.headers.get("x-request-id")
