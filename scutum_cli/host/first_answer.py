@@ -1,0 +1,133 @@
+"""The end of an install: the command's context, a first key, and one completion through the new stack."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scutum_cli import settings
+from scutum_cli.client.http import AdminClient
+from scutum_cli.errors import HALF_WAY, NOT_FOUND, CliError
+from scutum_cli.host.config import HostConfig, reachable
+from scutum_cli.settings import Context
+
+KEY_NAME = "default"
+_QUESTION = "Say hello to a new operator in one sentence."
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of the gateway; `cost_usd` is a decimal text."""
+
+    text: str
+    model: str
+    provider: str
+    cost_usd: str
+    simulated: bool
+    milliseconds: int
+
+
+def context_of(home: Path) -> Context | None:
+    """The context of this deploy root, if the user has one."""
+    return next((context for context in settings.load().contexts.values() if context.home == str(home)), None)
+
+
+def is_complete(home: Path, config: HostConfig) -> bool:
+    """Whether the context is there, points at the right addresses, and its key still works."""
+    context = context_of(home)
+    if context is None or context.key is None:
+        return False
+    if (context.admin_url, context.proxy_url) != (config.admin_url, config.proxy_url):
+        return False
+    return _call(config, "GET", "/v1/models", context.key, None)[0] == 200
+
+
+def ensure_context(home: Path, config: HostConfig) -> Context:
+    """Makes or mends the context `local` (`local-2`, … for further installs) and makes it the current one."""
+    with settings.edit() as contexts:
+        context = next((item for item in contexts.contexts.values() if item.home == str(home)), None)
+        if context is None:
+            numbers = ("", *(f"-{number}" for number in range(2, 1000)))
+            name = next(f"local{number}" for number in numbers if f"local{number}" not in contexts.contexts)
+            context = Context(name, config.admin_url, config.proxy_url, home=str(home))
+        context.admin_url, context.proxy_url = config.admin_url, config.proxy_url
+        contexts.put(context, use=True)
+    return context
+
+
+def ensure_key(context: Context, config: HostConfig) -> bool:
+    """Gives the context a key that works: it cannot be read back, so a lost one is replaced. Whether it is new."""
+    if context.key and _call(config, "GET", "/v1/models", context.key, None)[0] == 200:
+        return False
+    client = AdminClient(context)
+    body = {"name": KEY_NAME}
+    try:
+        made = client.post("/api/v1/keys", body)
+    except CliError as error:
+        if error.code != "name_taken":
+            raise
+        made = _replace(client)
+    context.key = made["key"]
+    settings.remember(context.name, key=made["key"])
+    return True
+
+
+def _replace(client: AdminClient) -> Any:
+    """A new secret for the key whose secret is lost; a revoked one is left alone and a second one made beside it."""
+    try:
+        return client.post(f"/api/v1/keys/{KEY_NAME}/rotate", {"overlap_seconds": 0})
+    except CliError as error:
+        if error.exit_code == NOT_FOUND:
+            raise
+        return client.post("/api/v1/keys", {"name": f"{KEY_NAME}-{int(time.time())}"})
+
+
+def complete(config: HostConfig, key: str, model: str = "fast") -> Completion:
+    """Sends one chat request through the proxy, and waits a moment for a key that was made just now."""
+    body = {"model": model, "messages": [{"role": "user", "content": _QUESTION}]}
+    deadline = time.monotonic() + 10
+    while True:
+        started = time.monotonic()
+        status, headers, answer = _call(config, "POST", "/v1/chat/completions", key, body)
+        if status == 200:
+            break
+        if time.monotonic() > deadline:
+            reason = (answer.get("error") or {}).get("message") or answer.get("detail") or f"it answered {status}"
+            raise CliError(
+                "The stack runs, but its first completion failed.",
+                exit_code=HALF_WAY,
+                code="first_completion_failed",
+                why=str(reason),
+                hint="scutum logs proxy, then run the same command again",
+            )
+        time.sleep(0.2)
+    return Completion(
+        text=str(answer["choices"][0]["message"]["content"]).strip(),
+        model=headers.get("x-scutum-model", model),
+        provider=headers.get("x-scutum-provider", ""),
+        cost_usd=headers.get("x-scutum-cost", "0"),
+        simulated=headers.get("x-scutum-simulated") == "true",
+        milliseconds=round((time.monotonic() - started) * 1000),
+    )
+
+
+def _call(
+    config: HostConfig, method: str, path: str, key: str, body: Any
+) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status (0: nobody answered), headers in lower case, and the JSON object."""
+    connection = http.client.HTTPConnection(reachable(config.proxy_host), config.proxy_port, timeout=30)
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        names = {name.lower(): value for name, value in response.getheaders()}
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return 0, {}, {"detail": str(error)}
+    finally:
+        connection.close()
+    return response.status, names, answer if isinstance(answer, dict) else {}

@@ -1,0 +1,200 @@
+"""Virtual environments for a release and for the supervisor, from lock files with hashes.
+
+They are built where they will stay (an environment cannot be moved); a marker file, written last, says that one is
+complete, and one without it is built anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scutum_cli.errors import HALF_WAY, CliError
+from scutum_cli.host import process
+from scutum_cli.host.layout import Layout
+from scutum_cli.host.process import Tick
+from scutum_cli.host.source import LOCKS, Source
+
+_MARKER = ".complete"
+# Variables and settings that would make pip install elsewhere than into the environment named.
+_NOT_PASSED = {
+    "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT",
+    "PIP_CONSTRAINT", "PIP_NO_DEPS", "PIP_ONLY_BINARY", "PIP_NO_BINARY", "__PYVENV_LAUNCHER__",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is missing of the environments; all False: they are complete and current."""
+
+    dependencies: bool
+    package: bool
+    supervisor: bool
+
+    def __bool__(self) -> bool:
+        return self.dependencies or self.package or self.supervisor
+
+
+def need(layout: Layout, source: Source) -> Need:
+    """Compares the markers with the source."""
+    release = _marker(layout.release(source.version))
+    supervisor = _marker(layout.supervisor)
+    dependencies = release.get("locks") != source.lock_digest("runtime.txt")
+    return Need(
+        dependencies,
+        dependencies or release.get("package") != source.digest or not layout.command.exists(),
+        supervisor.get("locks") != source.lock_digest("supervisor.txt"),
+    )
+
+
+def build(layout: Layout, source: Source, python: Path, log: Path, tick: Tick) -> None:
+    """Builds what `need` says, in parallel, and points `current` at the release."""
+    missing = need(layout, source)
+    release = layout.release(source.version)
+    work = layout.releases / ".build"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        _Builder(layout, source, python, work, log, tick).build(missing)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    supervise = next((release / "venv" / "lib").glob("python*/site-packages/scutum_cli/host/supervise.py"))
+    library = layout.supervisor / "lib"
+    library.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(supervise, library / "scutum_supervise.py")
+    _point(layout.current, release)
+
+
+class _Builder:
+    def __init__(self, layout: Layout, source: Source, python: Path, work: Path, log: Path, tick: Tick) -> None:
+        self._layout, self._source, self._python, self._work, self._tick = layout, source, python, work, tick
+        self._log = log
+        self._env = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED}
+        self._env.update(PIP_USER="0", PIP_REQUIRE_VIRTUALENV="0", PYTHONDONTWRITEBYTECODE="1")
+        for name in LOCKS:
+            (work / name).write_text(source.lock_text(name))
+
+    def build(self, missing: Need) -> None:
+        release, supervisor = self._layout.release(self._source.version), self._layout.supervisor
+        environment: list[str | Path] = [self._python, "-I", "-m", "venv", self._work / "venv"]
+        self._run("Making the build environment", environment)
+        jobs: list[tuple[str, process.Running]] = []
+        try:
+            if missing.dependencies:
+                jobs.append(self._dependencies(release, "runtime.txt"))
+            if missing.supervisor:
+                jobs.append(self._dependencies(supervisor, "supervisor.txt"))
+            wheel = self._wheel()
+            for what, job in jobs:
+                self._finish(what, job)
+        finally:
+            for _, job in jobs:
+                job.stop()
+        if missing.package:
+            # Until it is done the release counts as incomplete, whenever this is killed.
+            (release / _MARKER).unlink(missing_ok=True)
+            own = [self._pip(release), "install", "--no-index", "--no-deps", "--no-compile", "--force-reinstall", wheel]
+            self._run("Installing Scutum", _flat(own))
+            shutil.rmtree(release / "dist", ignore_errors=True)
+            (release / "dist").mkdir()
+            shutil.copyfile(wheel, release / "dist" / wheel.name)
+        if missing.dependencies or missing.package:
+            self._compile(release)
+            locks = self._source.lock_digest("runtime.txt")
+            _mark(release, {"locks": locks, "package": self._source.digest, "version": self._source.version})
+        if missing.supervisor:
+            self._compile(supervisor)
+            _mark(supervisor, {"locks": self._source.lock_digest("supervisor.txt")})
+
+    def _dependencies(self, directory: Path, lock: str) -> tuple[str, process.Running]:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        create = [self._python, "-I", "-m", "venv", "--without-pip", directory / "venv"]
+        self._run(f"Making {directory / 'venv'}", create)
+        install = [self._pip(directory), "install", "--no-compile", "--require-hashes", "-r", self._work / lock]
+        return "Installing packages", self._start(_flat(install))
+
+    def _wheel(self) -> Path:
+        """The package as a wheel; built without an index in an environment that has the build tools."""
+        if self._source.is_wheel:
+            return self._source.path
+        pip = self._pip(self._work)
+        tools = [pip, "install", "--no-compile", "--require-hashes", "-r", self._work / "build.txt"]
+        self._run("Installing the build tools", _flat(tools))
+        self._run(
+            "Building Scutum's package",
+            _flat([pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation",
+                   "--wheel-dir", self._work, self._source.path]),
+        )  # fmt: skip
+        return next(self._work.glob("scutum_gateway-*.whl"))
+
+    def _pip(self, directory: Path) -> list[str | Path]:
+        """The build environment's pip, run by another environment's Python: so those need none of their own."""
+        pip = next((self._work / "venv" / "lib").glob("python*/site-packages/pip"))
+        return [directory / "venv" / "bin" / "python", pip, "--disable-pip-version-check", "--no-input", "--quiet"]
+
+    def _compile(self, directory: Path) -> None:
+        python = directory / "venv" / "bin" / "python"
+        env = {name: value for name, value in self._env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        # Some packages ship templates that are no valid Python: the exit code says nothing.
+        self._start([python, "-I", "-m", "compileall", "-q", "-j", "0", directory / "venv" / "lib"], env).result(
+            self._tick
+        )
+
+    def _start(self, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> process.Running:
+        with self._log.open("ab") as log:
+            return process.Running(argv, log, env=env or self._env, cwd=self._work)
+
+    def _run(self, what: str, argv: Sequence[str | Path]) -> None:
+        self._finish(what, self._start(argv))
+
+    def _finish(self, what: str, job: process.Running) -> None:
+        result = job.result(self._tick)
+        if result.code != 0:
+            lines = [line.strip() for line in result.out.splitlines() if line.strip().startswith("ERROR:")]
+            raise CliError(
+                f"{what} failed.",
+                exit_code=HALF_WAY,
+                code="packages_failed",
+                why=(lines[0] if lines else result.last_line)[:300],
+                hint=f"see {self._log}; if the network is at fault, mend it and run the same command again",
+            )
+
+
+def _flat(parts: list[Any]) -> list[str | Path]:
+    return [inner for part in parts for inner in (part if isinstance(part, list) else [part])]
+
+
+def _marker(directory: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((directory / _MARKER).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _mark(directory: Path, content: dict[str, str]) -> None:
+    partial = directory / f"{_MARKER}.partial"
+    partial.write_text(json.dumps(content) + "\n")
+    partial.rename(directory / _MARKER)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Makes or moves `current`, relative, in one rename."""
+    wanted = target.relative_to(link.parent)
+    if link.is_symlink() and link.readlink() == wanted:
+        return
+    partial = link.with_name(f".{link.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(wanted)
+    partial.rename(link)
+
+
+def current_version(layout: Layout) -> str | None:
+    """The version that `current` points at."""
+    return layout.current.readlink().name if layout.current.is_symlink() else None

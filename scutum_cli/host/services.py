@@ -1,0 +1,85 @@
+"""The services of the embedded engine, in the order in which they start, and what each may know."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scutum_cli.host.config import LOOPBACK, HostConfig
+from scutum_cli.host.files import GENERATED
+from scutum_cli.host.layout import Layout
+
+_DATABASE = ("POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB")
+# Settings of the machine that an upstream call may need.
+PASSED_ON = (
+    "LANG", "LC_ALL", "TZ", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+PROXY_SOCKET = "proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`secrets`: the names in config/.env that it is given; `grace`: seconds that a clean stop may take."""
+
+    name: str
+    secrets: tuple[str, ...] = ()
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace: int = 15
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a `scutum-server` process rather than a store."""
+        return bool(self.secrets)
+
+
+# Postgres: SIGINT is its fast shutdown; SIGTERM would wait for every client to leave.
+SERVICES: tuple[Service, ...] = (
+    Service("postgres", stop_signal=signal.SIGINT, grace=60),
+    Service("valkey", grace=30),
+    Service(
+        "admin",
+        (
+            *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
+            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY",
+        ),
+    ),
+    Service("worker", (*_DATABASE, "VALKEY_PASSWORD")),
+    # A little longer than the proxy's own drain limit.
+    Service("proxy", (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY"), grace=40),
+)  # fmt: skip
+MIGRATE = Service("migrate", (*_DATABASE, "POSTGRES_OWNER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD"))
+BY_NAME = {service.name: service for service in (*SERVICES, MIGRATE)}
+NAMES = tuple(service.name for service in SERVICES)
+
+
+def environment(
+    service: Service, layout: Layout, config: HostConfig, env_file: Mapping[str, str], inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """Everything that a service's process gets: its own secrets, addresses, and no more of the caller's environment."""
+    env = {name: inherited[name] for name in PASSED_ON if name in inherited}
+    env.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
+    env.update(SCUTUM_HOME=str(layout.home), SCUTUM_SERVICE=service.name, HOME=str(layout.run))
+    if not service.is_ours:
+        return env
+    # What an operator adds to config/.env reaches the servers; a secret only those that use it.
+    env.update(
+        {name: value for name, value in env_file.items() if name.startswith("SCUTUM_") and name not in GENERATED}
+    )
+    env.update({name: env_file[name] for name in service.secrets if name in env_file})
+    env.update(
+        PYTHONUNBUFFERED="1",
+        POSTGRES_HOST=LOOPBACK,
+        POSTGRES_PORT=str(config.postgres_port),
+        VALKEY_HOST=LOOPBACK,
+        VALKEY_PORT=str(config.valkey_port),
+        SCUTUM_PROXY_HOST=config.proxy_host,
+        SCUTUM_PROXY_PORT=str(config.proxy_port),
+        SCUTUM_ADMIN_HOST=config.admin_host,
+        SCUTUM_ADMIN_PORT=str(config.admin_port),
+        SCUTUM_PROXY_URL=config.proxy_url,
+        SCUTUM_SPILL_DIR=str(layout.spill),
+        SCUTUM_WORKER_STATUS_FILE=str(layout.services / "worker-status.json"),
+    )
+    return env
