@@ -1,0 +1,86 @@
+"""The control plane as one ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from scutum_server import __version__
+from scutum_server.admin import auth, health, problems
+from scutum_server.admin.middleware import Envelope
+from scutum_server.admin.probing import StoredTester
+from scutum_server.admin.runtime import Runtime
+from scutum_server.admin.schemas import Problem
+from scutum_server.admin.scope import unit_of_work
+from scutum_server.audit import routes as audit
+from scutum_server.gateway import routes as gateway
+from scutum_server.identity import routes as identity
+from scutum_server.usage import routes as usage
+
+PREFIX = "/api/v1"
+_ERROR = {"default": {"model": Problem, "description": "An error."}}
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _guarded() -> APIRouter:
+    """The routes that need a session, each inside one transaction."""
+    transactional = [Depends(unit_of_work, scope="function")]
+    guarded = APIRouter()
+    # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
+    guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
+    for router in (identity.router, gateway.router, usage.router, audit.router):
+        guarded.include_router(router, dependencies=transactional)
+    return guarded
+
+
+def routes() -> FastAPI:
+    """Every route, with nothing behind them yet: enough to describe the API."""
+    app = FastAPI(
+        title="Scutum admin API",
+        version=__version__,
+        description="The control plane of the Scutum LLM gateway. Errors are application/problem+json.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        responses=_ERROR,  # type: ignore[arg-type]
+    )
+    app.include_router(health.router)
+    app.include_router(auth.router, prefix=PREFIX)
+    app.include_router(_guarded(), prefix=PREFIX)
+    return app
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The application over `runtime`, which it opens at start and closes at the end."""
+    from scutum_server.admin import openapi
+
+    app = routes()
+    openapi.mount(app, PREFIX)
+    problems.install(app)
+    app.add_middleware(Envelope)
+    app.state.runtime = runtime
+    app.state.monitor = health.Monitor(runtime)
+    app.state.tester = StoredTester(runtime)
+    app.router.lifespan_context = _lifespan
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    runtime: Runtime = app.state.runtime
+    await runtime.pool.open(wait=False)
+    preparing = asyncio.create_task(runtime.prepare())
+    try:
+        yield
+    finally:
+        preparing.cancel()
+        await asyncio.gather(preparing, return_exceptions=True)
+        await runtime.vitals.close()
+        await runtime.pool.close()

@@ -1,0 +1,93 @@
+"""What the control plane holds for its whole life, and whether it may serve yet."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from dataclasses import dataclass, field
+
+from scutum_server.admin import store
+from scutum_server.admin.bootstrap import seed
+from scutum_server.errors import Unavailable
+from scutum_server.identity.sessions import Sessions, Throttle
+from scutum_server.infra import migrate
+from scutum_server.infra.crypto import SecretBox
+from scutum_server.infra.db import Pool, make_pool, transaction
+from scutum_server.settings import AdminSettings
+
+RETRY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass
+class Runtime:
+    """`unready` says why nothing but /health is served, and is None from the moment that everything is."""
+
+    pool: Pool
+    vitals: store.Vitals
+    box: SecretBox
+    sessions: Sessions
+    expected_schema: str
+    unready: Unavailable | None = field(
+        default_factory=lambda: Unavailable(
+            "The control plane is starting.", code="starting", hint="Try again in a second."
+        )
+    )
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def prepare(self) -> None:
+        """Waits for the database and the right schema, then makes the first objects; never gives up."""
+        while True:
+            try:
+                await self._attempt()
+            except Unavailable as error:
+                self._not_ready(error)
+            except Exception as error:  # noqa: BLE001 -- a process that gives up would not serve /health
+                _log.exception("cannot make the first objects")
+                self._not_ready(
+                    Unavailable(
+                        f"The control plane cannot make its first objects ({type(error).__name__}).",
+                        code="bootstrap_failed",
+                        hint="Look at: scutum logs admin",
+                    )
+                )
+            else:
+                self.unready = None
+                self.ready.set()
+                _log.info("ready")
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _attempt(self) -> None:
+        async with transaction(self.pool) as conn:
+            current = await store.schema(conn)
+            if current != self.expected_schema:
+                raise Unavailable(
+                    f"The database is at schema {current or 'none'}, this release needs {self.expected_schema}.",
+                    code="schema_mismatch",
+                    hint="Run: scutum-server migrate (scutum up does it).",
+                )
+            await store.bootstrap_lock(conn)
+            await seed(conn, self.box, utc_now)
+
+    def _not_ready(self, error: Unavailable) -> None:
+        if self.unready is None or self.unready.code != error.code:
+            _log.warning("not ready: %s", error.detail)
+        self.unready = error
+
+
+def make_runtime(settings: AdminSettings) -> Runtime:
+    """Nothing is connected yet: the application opens and closes the pool."""
+    return Runtime(
+        pool=make_pool(settings.database, name="admin"),
+        vitals=store.Vitals(settings.redis),
+        box=SecretBox(settings.encryption_key),
+        sessions=Sessions(settings.master_key, settings.jwt_secret, Throttle(time.monotonic), time.time),
+        expected_schema=migrate.head(),
+    )

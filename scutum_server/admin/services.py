@@ -1,0 +1,37 @@
+"""Every domain's services over one connection."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from scutum_server.admin.changes import Changes
+from scutum_server.audit.service import AuditService
+from scutum_server.audit.store import AuditStore
+from scutum_server.gateway.providers import ProviderService
+from scutum_server.gateway.service import AliasService, ModelService
+from scutum_server.gateway.settings import SettingService
+from scutum_server.gateway.store import GatewayStore
+from scutum_server.identity.service import KeyService, TeamService
+from scutum_server.identity.store import IdentityStore
+from scutum_server.infra.crypto import SecretBox
+from scutum_server.infra.db import Connection
+from scutum_server.usage.report_store import ReportStore
+from scutum_server.usage.service import ReportService
+
+Clock = Callable[[], dt.datetime]
+
+
+class Services:
+    """They note what they change in `changes`, which the caller writes before it commits."""
+
+    def __init__(self, conn: Connection, box: SecretBox, changes: Changes, clock: Clock) -> None:
+        gateway, identity = GatewayStore(conn), IdentityStore(conn)
+        self.settings = SettingService(gateway, changes)
+        self.teams = TeamService(identity, changes)
+        self.keys = KeyService(identity, self.teams, changes, self.settings, clock)
+        self.providers = ProviderService(gateway, box, changes)
+        self.models = ModelService(gateway, changes)
+        self.aliases = AliasService(gateway, changes)
+        self.audit = AuditService(AuditStore(conn))
+        self.reports = ReportService(ReportStore(conn), clock)

@@ -1,0 +1,28 @@
+"""The table events_outbox: written with the change that an event tells of, published later."""
+
+from __future__ import annotations
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from scutum_server.events.models import Event
+from scutum_server.infra.db import Connection
+from scutum_server.infra.ids import new_id
+
+APPEND = """
+INSERT INTO events_outbox (id, type, severity, origin, org_id, dedup_key, state, payload)
+VALUES (%(id)s, %(type)s, %(severity)s, %(origin)s, %(org_id)s, %(dedup_key)s, %(state)s, %(payload)s)
+"""
+
+
+async def append(conn: Connection, event: Event) -> str:
+    """Writes the event in the connection's transaction and returns its id."""
+    event_id = new_id("evt")
+    payload = msgspec.to_builtins(event.payload)
+    payload.pop("type")
+    params = {
+        "id": event_id, "type": event.type, "severity": event.severity, "origin": event.origin,
+        "org_id": event.org_id, "dedup_key": event.dedup_key, "state": event.state, "payload": Jsonb(payload),
+    }  # fmt: skip
+    await conn.execute(APPEND, params)
+    return event_id

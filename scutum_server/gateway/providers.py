@@ -1,0 +1,194 @@
+"""The rules of providers: what an account is made of, and how its key is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from scutum_server.gateway.models import DEFAULT_BASE_URL, BadField, NameTaken, Provider, ProviderInUse, Target
+from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing
+from scutum_server.gateway.store import GatewayStore
+from scutum_server.infra import paging
+from scutum_server.infra.crypto import SecretBox
+from scutum_server.infra.ids import new_id
+from scutum_server.infra.paging import Page
+from scutum_server.upstream.options import parse_options
+
+# It travels in the header x-scutum-provider and in file names.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+_SECRET = re.compile(r"[\x21-\x7e]{1,8192}")
+
+
+class ProviderService:
+    def __init__(self, store: GatewayStore, box: SecretBox, changes: Changes) -> None:
+        self._store = store
+        self._box = box
+        self._changes = changes
+
+    async def page(self, limit: int, cursor: str | None) -> Page[Provider]:
+        after = paging.decode("providers", cursor)
+        rows = await self._store.providers(limit + 1, after[0] if after else None)
+        return paging.cut("providers", rows, limit, lambda provider: (provider.id,))
+
+    async def get(self, ref: str) -> Provider:
+        """Raises ProviderNotFound or AmbiguousRef."""
+        return await find_provider(self._store, ref)
+
+    async def create(self, fields: Mapping[str, Any]) -> Provider:
+        """An upstream account out of the fields of the HTTP body; the key is wrapped before it is stored."""
+        name, kind, provider_id = _name(fields["name"]), fields["kind"], new_id("prov")
+        secret = _secret(kind, fields.get("api_key"))
+        created = await self._store.insert_provider(
+            id=provider_id,
+            name=name,
+            kind=kind,
+            base_url=_base_url(kind, fields.get("base_url")),
+            api_key_wrapped=self._box.wrap(secret, provider_id) if secret else None,
+            api_key_hint=_hint(secret) if secret else None,
+            settings=_checked(kind, _merge({}, fields.get("settings") or {})),
+        )
+        if not created:
+            raise NameTaken(f"There is a provider “{name}” already.", param="name")
+        provider = await self.get(provider_id)
+        self._changes.note("provider.create", "provider", provider.id, after=_trail(provider, secret))
+        return provider
+
+    async def update(self, ref: str, fields: Mapping[str, Any]) -> Provider:
+        """Changes only the fields that are given; `settings` is merged, and null sets one back to its default."""
+        before = await self._locked(ref)
+        changed: dict[str, Any] = {}
+        if "name" in fields:
+            changed["name"] = _name(fields["name"])
+        if "base_url" in fields:
+            changed["base_url"] = _base_url(before.kind, fields["base_url"])
+        if "settings" in fields:
+            changed["settings"] = _checked(before.kind, _merge(before.settings, fields["settings"] or {}))
+        after = msgspec.structs.replace(before, **changed)
+        if after != before and not await self._store.update_provider(after):
+            raise NameTaken(f"There is a provider “{after.name}” already.", param="name")
+        told_before, told_after = plain(before), plain(after)
+        if "api_key" in fields:
+            secret = _secret(before.kind, fields["api_key"])
+            wrapped = self._box.wrap(secret, before.id) if secret else None
+            after = msgspec.structs.replace(after, api_key_hint=_hint(secret) if secret else None)
+            await self._store.set_secret(before.id, wrapped, after.api_key_hint)
+            told_before["api_key"] = "former" if before.api_key_hint else None
+            told_after = _trail(after, secret)
+        if told_before == told_after:
+            return before
+        self._changes.note("provider.update", "provider", after.id, before=told_before, after=told_after)
+        return after
+
+    async def delete(self, ref: str, *, cascade: bool) -> None:
+        """Raises ProviderInUse, naming its models, unless `cascade` deletes them too."""
+        provider = await self._locked(ref)
+        if provider.models and not cascade:
+            shown = ", ".join(provider.models[:10]) + (", …" if len(provider.models) > 10 else "")
+            raise ProviderInUse(
+                f"Provider “{provider.name}” serves {shown}.", hint="Delete these models first, or delete with cascade."
+            )
+        for model in await self._store.models(None, None, provider.id):
+            await self._store.delete_model(model.id)
+            self._changes.note("model.delete", "model", model.id, before=plain(model))
+        await self._store.delete_provider(provider.id)
+        self._changes.note("provider.delete", "provider", provider.id, before=plain(provider))
+
+    async def target(self, ref: str) -> Target:
+        """What a test call to this provider needs."""
+        return await self._store.target(await self.get(ref))
+
+    async def _locked(self, ref: str) -> Provider:
+        provider = await self.get(ref)
+        if not await self._store.lock_provider(provider.id):
+            raise provider_missing(ref)
+        return await self.get(provider.id)
+
+
+def _trail(provider: Provider, secret: str | None) -> dict[str, Any]:
+    """For the audit trail: that there is a key, not which one."""
+    return plain(provider) | {"api_key": "set" if secret else None}
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise BadField(
+            "A provider's name starts with a letter or digit and goes on with letters, digits and . _ - (64 at most).",
+            param="name",
+        )
+    return name
+
+
+def _hint(secret: str) -> str:
+    """Enough to tell two keys apart, and nothing of a short one."""
+    return f"{secret[:3]}…{secret[-4:]}" if len(secret) >= 16 else "…"
+
+
+def _secret(kind: str, secret: str | None) -> str | None:
+    if secret is None:
+        return None
+    if kind == "sim":
+        raise BadField("The simulator takes no key.", param="api_key")
+    if not _SECRET.fullmatch(secret):
+        raise BadField("The key holds spaces, line ends or other characters that no header carries.", param="api_key")
+    return secret
+
+
+def _base_url(kind: str, url: str | None) -> str | None:
+    if kind == "sim":
+        if url is not None:
+            raise BadField("The simulator runs inside the proxy and takes no base_url.", param="base_url")
+        return None
+    if url is None:
+        return DEFAULT_BASE_URL
+    problem = _url_problem(url)
+    if problem:
+        raise BadField(f"base_url {problem}.", param="base_url", hint="For example: http://127.0.0.1:8000/v1")
+    return url.rstrip("/")
+
+
+def _url_problem(url: str) -> str | None:
+    if not url.isascii() or not url.isprintable() or any(character in url for character in ' "<>\\^`{|}'):
+        return "holds characters that a URL cannot hold"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "is not a URL"
+    if parts.scheme not in {"http", "https"}:
+        return "starts with http:// or https://"
+    if not parts.hostname or port == 0:
+        return "names no server"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold credentials: give the key as api_key"
+    if "#" in url or "?" in url:
+        return "must not have a query or a fragment"
+    return None
+
+
+def _merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON merge patch (RFC 7396)."""
+    merged = dict(base)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            inner = merged.get(key)
+            merged[key] = _merge(inner if isinstance(inner, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _checked(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        parse_options(kind, settings)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        field = re.search(r"unknown field `([^`]*)`", reason)
+        name = "settings" + path.rstrip("`") + (f".{field[1]}" if field else "")
+        raise BadField(f"{name}: {'there is no such setting' if field else reason}.", param=name) from None
+    return settings

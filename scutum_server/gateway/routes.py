@@ -1,0 +1,163 @@
+"""Routes for providers, models, aliases and settings; the composition root puts the services into the request."""
+
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Query, Request, status
+from pydantic import SecretStr
+
+from scutum_server.gateway import models, schemas
+from scutum_server.gateway.providers import ProviderService
+from scutum_server.gateway.service import AliasService, ModelService
+from scutum_server.gateway.settings import SettingService
+from scutum_server.infra.paging import Page
+from scutum_server.schemas import Body, Cursor, Limit
+
+router = APIRouter(tags=["gateway"])
+probing = APIRouter(tags=["gateway"])
+"""Routes that call providers: they must not hold a transaction meanwhile."""
+
+
+class Tester(Protocol):
+    async def test(self, ref: str) -> models.Probe: ...
+
+
+async def _providers(request: Request) -> ProviderService:
+    service: ProviderService = request.state.providers
+    return service
+
+
+async def _models(request: Request) -> ModelService:
+    service: ModelService = request.state.models
+    return service
+
+
+async def _aliases(request: Request) -> AliasService:
+    service: AliasService = request.state.aliases
+    return service
+
+
+async def _settings(request: Request) -> SettingService:
+    service: SettingService = request.state.settings
+    return service
+
+
+async def _tester(request: Request) -> Tester:
+    tester: Tester = request.app.state.tester
+    return tester
+
+
+Providers = Annotated[ProviderService, Depends(_providers)]
+Models = Annotated[ModelService, Depends(_models)]
+Aliases = Annotated[AliasService, Depends(_aliases)]
+Settings = Annotated[SettingService, Depends(_settings)]
+
+
+def _fields(body: Body) -> dict[str, Any]:
+    fields = body.model_dump(exclude_unset=True)
+    secret = fields.get("api_key")
+    if isinstance(secret, SecretStr):
+        fields["api_key"] = secret.get_secret_value()
+    return fields
+
+
+@router.get("/providers", response_model=schemas.ProviderList)
+async def list_providers(providers: Providers, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Provider]:
+    """Upstream accounts, oldest first."""
+    return await providers.page(limit, cursor)
+
+
+@router.post("/providers", response_model=schemas.Provider, status_code=status.HTTP_201_CREATED)
+async def create_provider(providers: Providers, body: schemas.ProviderCreate) -> models.Provider:
+    """Adds an upstream account; its key is kept encrypted and never shown again."""
+    return await providers.create(_fields(body))
+
+
+@probing.post("/providers/{ref:path}/test", response_model=schemas.Probe)
+async def test_provider(tester: Annotated[Tester, Depends(_tester)], ref: str) -> models.Probe:
+    """Makes one cheap real call with the provider's first model, or asks for its list; failures are explained."""
+    return await tester.test(ref)
+
+
+@router.get("/providers/{ref:path}", response_model=schemas.Provider)
+async def get_provider(providers: Providers, ref: str) -> models.Provider:
+    """One upstream account, by id, name, or a unique beginning or end of the id."""
+    return await providers.get(ref)
+
+
+@router.patch("/providers/{ref:path}", response_model=schemas.Provider)
+async def update_provider(providers: Providers, ref: str, body: schemas.ProviderUpdate) -> models.Provider:
+    """Changes the fields that are sent; `settings` is merged."""
+    return await providers.update(ref, _fields(body))
+
+
+@router.delete("/providers/{ref:path}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_provider(
+    providers: Providers, ref: str, cascade: Annotated[bool, Query(description="Delete its models too.")] = False
+) -> None:
+    """Deletes an upstream account; 409 `provider_in_use` names its models unless `cascade` is set."""
+    await providers.delete(ref, cascade=cascade)
+
+
+@router.get("/models", response_model=schemas.ModelList)
+async def list_models(
+    models_: Models,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    provider: Annotated[str | None, Query(max_length=200, description="Only the models of this provider.")] = None,
+) -> Page[models.Model]:
+    """Models (deployments), oldest first."""
+    return await models_.page(limit, cursor, provider)
+
+
+@router.post("/models", response_model=schemas.Model, status_code=status.HTTP_201_CREATED)
+async def create_model(models_: Models, body: schemas.ModelCreate) -> models.Model:
+    """Adds a model at a provider."""
+    return await models_.create(_fields(body))
+
+
+@router.get("/models/{ref:path}", response_model=schemas.Model)
+async def get_model(models_: Models, ref: str) -> models.Model:
+    """One model, by id, name, or a unique beginning or end of the id."""
+    return await models_.get(ref)
+
+
+@router.patch("/models/{ref:path}", response_model=schemas.Model)
+async def update_model(models_: Models, ref: str, body: schemas.ModelUpdate) -> models.Model:
+    """Changes the fields that are sent; null clears `kind` or `price`."""
+    return await models_.update(ref, _fields(body))
+
+
+@router.delete("/models/{ref:path}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_model(models_: Models, ref: str) -> None:
+    """Deletes a model; an alias that pointed only to it resolves to nothing from then on."""
+    await models_.delete(ref)
+
+
+@router.get("/aliases", response_model=schemas.AliasList)
+async def list_aliases(aliases: Aliases, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Alias]:
+    """Aliases by name, each with the model that it stands for now."""
+    return await aliases.page(limit, cursor)
+
+
+@router.put("/aliases/{name:path}", response_model=schemas.Alias)
+async def put_alias(aliases: Aliases, name: str, body: schemas.AliasPut) -> models.Alias:
+    """Creates an alias, or replaces its targets."""
+    return await aliases.put(name, body.targets)
+
+
+@router.delete("/aliases/{name:path}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_alias(aliases: Aliases, name: str) -> None:
+    """Deletes an alias."""
+    await aliases.delete(name)
+
+
+@router.get("/settings", response_model=schemas.SettingList)
+async def list_settings(settings: Settings) -> dict[str, Any]:
+    """Every setting that may be changed while the gateway runs."""
+    return {"items": await settings.all()}
+
+
+@router.put("/settings/{key}", response_model=schemas.Setting)
+async def put_setting(settings: Settings, key: str, body: schemas.SettingPut) -> models.Setting:
+    """Sets one; 404 `setting_not_found` names the known ones."""
+    return await settings.put(key, body.value)

@@ -1,0 +1,196 @@
+"""The rules of models, aliases and settings; those of providers are in providers.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from scutum_server.gateway.models import (
+    Alias,
+    AliasNotFound,
+    BadField,
+    Model,
+    ModelNotFound,
+    NameTaken,
+    Price,
+    Provider,
+    ProviderNotFound,
+)
+from scutum_server.gateway.store import GatewayStore
+from scutum_server.infra import paging, refs
+from scutum_server.infra.ids import new_id
+from scutum_server.infra.paging import Page
+
+# These names travel in HTTP headers and in the `model` field of requests.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]{0,199}")
+_SEGMENT = re.compile(r"(^|/)\.{0,2}(/|$)")
+
+
+class Changes(Protocol):
+    """Takes note of a change; the composition root writes audit row, event and configuration version with it."""
+
+    def note(
+        self,
+        action: str,
+        resource: str,
+        resource_id: str,
+        *,
+        org_id: str | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+
+def plain(item: msgspec.Struct) -> dict[str, Any]:
+    """A model as JSON-able values, for the audit trail."""
+    built: dict[str, Any] = msgspec.to_builtins(item)
+    return built
+
+
+def clean_name(name: str) -> str:
+    """A name that a client can send and a header can carry; raises BadField for any other."""
+    if not _NAME.fullmatch(name) or _SEGMENT.search(name):
+        raise BadField(
+            "A name starts with a letter or digit and goes on with letters, digits and . _ : / @ + - (200 at most).",
+            param="name",
+        )
+    return name
+
+
+def provider_missing(ref: str) -> ProviderNotFound:
+    return ProviderNotFound(f"There is no provider “{ref}”.", hint="See: scutum providers list")
+
+
+async def find_provider(store: GatewayStore, ref: str) -> Provider:
+    """The provider that `ref` means; raises ProviderNotFound or AmbiguousRef."""
+    missing = provider_missing(ref)
+    provider = await store.provider(refs.choose(ref, await store.provider_candidates(ref), missing))
+    if provider is None:
+        raise missing
+    return provider
+
+
+class ModelService:
+    def __init__(self, store: GatewayStore, changes: Changes) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def page(self, limit: int, cursor: str | None, provider: str | None = None) -> Page[Model]:
+        after = paging.decode("models", cursor)
+        provider_id = (await find_provider(self._store, provider)).id if provider else None
+        rows = await self._store.models(limit + 1, after[0] if after else None, provider_id)
+        return paging.cut("models", rows, limit, lambda model: (model.id,))
+
+    async def get(self, ref: str) -> Model:
+        """By id at once; else by name or short form. Raises ModelNotFound or AmbiguousRef."""
+        missing = ModelNotFound(f"There is no model “{ref}”.", hint="See: scutum models list")
+        model = await self._store.model(ref)
+        if model is None:
+            model = await self._store.model(refs.choose(ref, await self._store.model_candidates(ref), missing))
+        if model is None:
+            raise missing
+        return model
+
+    async def create(self, fields: Mapping[str, Any]) -> Model:
+        """A model at a provider; `upstream_model` is the name that the provider knows, by default the same."""
+        name = clean_name(fields["name"])
+        provider = await find_provider(self._store, fields["provider"])
+        if not await self._store.hold_provider(provider.id):
+            raise provider_missing(fields["provider"])
+        await self._free_of_aliases(name)
+        model_id = new_id("model")
+        created = await self._store.insert_model(
+            id=model_id,
+            name=name,
+            provider_id=provider.id,
+            upstream_model=fields.get("upstream_model") or name,
+            settings=_settings(fields.get("kind"), fields.get("price")),
+        )
+        if not created:
+            raise NameTaken(f"Provider “{provider.name}” has a model “{name}” already.", param="name")
+        model = await self.get(model_id)
+        self._changes.note("model.create", "model", model.id, after=plain(model))
+        return model
+
+    async def update(self, ref: str, fields: Mapping[str, Any]) -> Model:
+        """Changes only the fields that are given; null clears `kind` or `price`."""
+        before = await self._locked(ref)
+        changed = {field: fields[field] for field in ("upstream_model", "kind") if field in fields}
+        if "price" in fields:
+            changed["price"] = Price(**fields["price"]) if fields["price"] else None
+        if fields.get("name", before.name) != before.name:
+            changed["name"] = clean_name(fields["name"])
+            await self._free_of_aliases(changed["name"])
+        after = msgspec.structs.replace(before, **changed)
+        if after == before:
+            return before
+        price = msgspec.structs.asdict(after.price) if after.price else None
+        if not await self._store.update_model(after, _settings(after.kind, price)):
+            raise NameTaken(f"Provider “{before.provider}” has a model “{after.name}” already.", param="name")
+        self._changes.note("model.update", "model", after.id, before=plain(before), after=plain(after))
+        return after
+
+    async def delete(self, ref: str) -> None:
+        """An alias that pointed only here resolves to nothing from then on, and says so."""
+        model = await self._locked(ref)
+        await self._store.delete_model(model.id)
+        self._changes.note("model.delete", "model", model.id, before=plain(model))
+
+    async def _locked(self, ref: str) -> Model:
+        model = await self.get(ref)
+        if not await self._store.lock_model(model.id):
+            raise ModelNotFound(f"There is no model “{ref}”.")
+        return await self.get(model.id)
+
+    async def _free_of_aliases(self, name: str) -> None:
+        await self._store.lock_name(name)
+        if await self._store.alias(name) is not None:
+            raise NameTaken(
+                f"“{name}” is an alias already.", param="name", hint="Take another name, or delete the alias."
+            )
+
+
+def _settings(kind: str | None, price: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"kind": kind, "price": dict(price) if price else None}
+
+
+class AliasService:
+    def __init__(self, store: GatewayStore, changes: Changes) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def page(self, limit: int, cursor: str | None) -> Page[Alias]:
+        after = paging.decode("aliases", cursor)
+        rows = await self._store.aliases(limit + 1, after[0] if after else None)
+        return paging.cut("aliases", rows, limit, lambda alias: (alias.name,))
+
+    async def put(self, name: str, targets: list[str]) -> Alias:
+        """Creates the alias or replaces its targets; raises ModelNotFound when a target is not a model's name."""
+        clean_name(name)
+        targets = list(dict.fromkeys(targets))
+        await self._store.lock_name(name)
+        known = await self._store.known_models([*targets, name])
+        unknown = [target for target in targets if target not in known]
+        if unknown:
+            raise ModelNotFound(f"There is no model “{unknown[0]}”.", param="targets", hint="See: scutum models list")
+        if name in known:
+            raise NameTaken(f"“{name}” is a model already.", param="name")
+        before = await self._store.alias(name)
+        if before is not None and before.targets == targets:
+            return before
+        await self._store.put_alias(name, targets)
+        after = Alias(name=name, targets=targets, resolves_to=targets[0])
+        action = "alias.update" if before else "alias.create"
+        self._changes.note(action, "alias", name, before=plain(before) if before else None, after=plain(after))
+        return after
+
+    async def delete(self, name: str) -> None:
+        await self._store.lock_name(name)
+        alias = await self._store.alias(name)
+        if alias is None:
+            raise AliasNotFound(f"There is no alias “{name}”.", hint="See: scutum aliases list")
+        await self._store.delete_alias(name)
+        self._changes.note("alias.delete", "alias", name, before=plain(alias))

@@ -1,0 +1,84 @@
+"""The settings that an operator may change while everything runs: a registry of typed keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from scutum_server.gateway.models import BadField, Setting, SettingNotFound
+from scutum_server.gateway.service import Changes
+from scutum_server.gateway.store import GatewayStore
+
+BOOTSTRAPPED = "bootstrap"
+"""The row that says that the first objects were made; not a setting for operators."""
+
+
+class Known(Struct, frozen=True):
+    """A key's type, its value until somebody sets it, and a sentence for people."""
+
+    type: Any
+    default: Any
+    description: str
+
+
+KNOWN: dict[str, Known] = {
+    "keys.default_ttl_days": Known(
+        Annotated[int, Meta(ge=1, le=3650)] | None,
+        None,
+        "Days until a new key expires when its creator does not say; null: never.",
+    ),
+    "keys.rotation_overlap_seconds": Known(
+        Annotated[int, Meta(ge=0, le=30 * 86400)],
+        0,
+        "Seconds for which a rotated key's former secret still opens when the caller does not say.",
+    ),
+}
+
+
+class SettingService:
+    def __init__(self, store: GatewayStore, changes: Changes) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def all(self) -> list[Setting]:
+        """Every known setting with its value now, by key."""
+        stored = await self._store.settings()
+        return [self._setting(key, stored) for key in sorted(KNOWN)]
+
+    async def put(self, key: str, value: Any) -> Setting:
+        """Raises SettingNotFound, naming the known keys, or BadField when the value is not of the key's type."""
+        if key not in KNOWN:
+            raise SettingNotFound(f"There is no setting “{key}”.", hint=f"Known settings: {', '.join(sorted(KNOWN))}.")
+        try:
+            value = msgspec.convert(value, KNOWN[key].type)
+        except msgspec.ValidationError as error:
+            raise BadField(f"{key}: {error}.", param="value", hint=KNOWN[key].description) from None
+        await self._store.lock_setting(key)
+        stored = await self._store.settings()
+        before = self._setting(key, stored)
+        if key in stored and before.value == value:
+            return before
+        await self._store.put_setting(key, value)
+        after = self._setting(key, await self._store.settings())
+        self._changes.note("setting.update", "setting", key, before={"value": before.value}, after={"value": value})
+        return after
+
+    async def value(self, key: str) -> Any:
+        """The value of a known key now."""
+        return self._setting(key, await self._store.settings()).value
+
+    async def default_ttl_days(self) -> int | None:
+        days: int | None = await self.value("keys.default_ttl_days")
+        return days
+
+    async def rotation_overlap_seconds(self) -> int:
+        seconds: int = await self.value("keys.rotation_overlap_seconds")
+        return seconds
+
+    @staticmethod
+    def _setting(key: str, stored: dict[str, tuple[Any, Any]]) -> Setting:
+        known = KNOWN[key]
+        value, at = stored.get(key, (known.default, None))
+        return Setting(key=key, value=value, default=known.default, description=known.description, updated_at=at)

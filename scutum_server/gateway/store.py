@@ -1,0 +1,232 @@
+"""The tables providers, deployments, aliases and settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, LiteralString
+
+from psycopg.errors import UniqueViolation
+from psycopg.types.json import Jsonb
+
+from scutum_server.gateway.models import Alias, Model, Price, Provider, Target
+from scutum_server.infra.db import Connection
+from scutum_server.infra.refs import Candidate, short_form
+
+PROVIDERS = """
+SELECT p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings, p.created_at,
+    ARRAY(SELECT d.name FROM deployments d WHERE d.provider_id = p.id ORDER BY d.name) AS models
+FROM providers p
+WHERE (%(id)s::text IS NULL OR p.id = %(id)s) AND (%(after)s::text IS NULL OR p.id > %(after)s)
+ORDER BY p.id LIMIT %(limit)s
+"""
+PROVIDER_CANDIDATES = """
+SELECT id, name, name AS label FROM providers
+WHERE id = %(ref)s OR name = %(ref)s
+    OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
+"""
+PROVIDER_INSERT = """
+INSERT INTO providers (id, name, kind, base_url, api_key_wrapped, api_key_hint, settings)
+VALUES (%(id)s, %(name)s, %(kind)s, %(base_url)s, %(api_key_wrapped)s, %(api_key_hint)s, %(settings)s)
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+PROVIDER_LOCK = "SELECT id FROM providers WHERE id = %(id)s FOR UPDATE"
+PROVIDER_HOLD = "SELECT id FROM providers WHERE id = %(id)s FOR SHARE"
+PROVIDER_UPDATE = """
+UPDATE providers SET name = %(name)s, base_url = %(base_url)s, settings = %(settings)s, updated_at = now()
+WHERE id = %(id)s
+"""
+PROVIDER_SET_WRAPPED = """
+UPDATE providers SET api_key_wrapped = %(wrapped)s, api_key_hint = %(hint)s, updated_at = now() WHERE id = %(id)s
+"""
+PROVIDER_DELETE = "DELETE FROM providers WHERE id = %(id)s"
+TARGET = """
+SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.settings ->> 'kind' AS model_kind
+FROM providers p LEFT JOIN deployments d ON d.provider_id = p.id
+WHERE p.id = %(id)s ORDER BY d.settings ->> 'kind' = 'embedding', d.id LIMIT 1
+"""
+MODELS = """
+SELECT d.id, d.name, p.name AS provider, d.provider_id, d.upstream_model, d.settings, d.created_at
+FROM deployments d JOIN providers p ON p.id = d.provider_id
+WHERE (%(id)s::text IS NULL OR d.id = %(id)s) AND (%(after)s::text IS NULL OR d.id > %(after)s)
+    AND (%(provider_id)s::text IS NULL OR d.provider_id = %(provider_id)s)
+ORDER BY d.id LIMIT %(limit)s
+"""
+MODEL_CANDIDATES = """
+SELECT d.id, d.name, d.name || ' at ' || p.name AS label FROM deployments d JOIN providers p ON p.id = d.provider_id
+WHERE d.id = %(ref)s OR d.name = %(ref)s
+    OR starts_with(d.id, %(part)s::text) OR right(d.id, length(%(part)s::text)) = %(part)s::text
+ORDER BY d.id = %(ref)s DESC, d.name = %(ref)s DESC, d.id LIMIT 11
+"""
+MODEL_INSERT = """
+INSERT INTO deployments (id, name, provider_id, upstream_model, settings)
+VALUES (%(id)s, %(name)s, %(provider_id)s, %(upstream_model)s, %(settings)s)
+ON CONFLICT (name, provider_id) DO NOTHING RETURNING id
+"""
+MODEL_LOCK = "SELECT id FROM deployments WHERE id = %(id)s FOR UPDATE"
+MODEL_UPDATE = """
+UPDATE deployments SET name = %(name)s, upstream_model = %(upstream_model)s, settings = %(settings)s,
+    updated_at = now()
+WHERE id = %(id)s
+"""
+MODEL_DELETE = "DELETE FROM deployments WHERE id = %(id)s"
+KNOWN_MODELS = "SELECT DISTINCT name FROM deployments WHERE name = ANY(%(names)s)"
+ALIASES = """
+SELECT a.name, a.targets,
+    (SELECT t.name FROM unnest(a.targets) WITH ORDINALITY AS t (name, place)
+        WHERE EXISTS (SELECT FROM deployments d WHERE d.name = t.name) ORDER BY t.place LIMIT 1) AS resolves_to
+FROM aliases a
+WHERE (%(name)s::text IS NULL OR a.name = %(name)s) AND (%(after)s::text IS NULL OR a.name > %(after)s)
+ORDER BY a.name LIMIT %(limit)s
+"""
+ALIAS_PUT = """
+INSERT INTO aliases (name, targets) VALUES (%(name)s, %(targets)s)
+ON CONFLICT (name) DO UPDATE SET targets = excluded.targets, updated_at = now()
+"""
+ALIAS_DELETE = "DELETE FROM aliases WHERE name = %(name)s"
+# Names are shared by models and aliases: whoever takes one holds it until the end of the transaction.
+NAME_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('gateway-name:' || %(name)s, 0))"
+SETTINGS = "SELECT key, value, updated_at FROM settings"
+SETTING_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('setting:' || %(key)s, 0))"
+SETTING_PUT = """
+INSERT INTO settings (key, value) VALUES (%(key)s, %(value)s)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()
+"""
+CONFIG_CHANGED = """
+SELECT config_changed(c.kind, c.id)
+FROM unnest(%(kinds)s::text[], %(ids)s::text[]) WITH ORDINALITY AS c (kind, id, place)
+ORDER BY c.place
+"""
+
+
+class GatewayStore:
+    """Reads and writes inside the connection's transaction; never commits."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
+        cursor = await self._conn.execute(query, params)
+        return await cursor.fetchall()
+
+    async def _candidates(self, query: LiteralString, ref: str, prefix: str) -> list[Candidate]:
+        rows = await self._rows(query, {"ref": ref, "part": short_form(ref, prefix)})
+        return [Candidate(**row) for row in rows]
+
+    async def providers(self, limit: int, after: str | None) -> list[Provider]:
+        rows = await self._rows(PROVIDERS, {"id": None, "limit": limit, "after": after})
+        return [Provider(**row) for row in rows]
+
+    async def provider(self, provider_id: str) -> Provider | None:
+        rows = await self._rows(PROVIDERS, {"id": provider_id, "limit": 1, "after": None})
+        return Provider(**rows[0]) if rows else None
+
+    async def provider_candidates(self, ref: str) -> list[Candidate]:
+        return await self._candidates(PROVIDER_CANDIDATES, ref, "prov")
+
+    async def insert_provider(self, *, settings: dict[str, Any], **fields: Any) -> bool:
+        """False when the name is taken."""
+        return bool(await self._rows(PROVIDER_INSERT, fields | {"settings": Jsonb(settings)}))
+
+    async def lock_provider(self, provider_id: str) -> bool:
+        return bool(await self._rows(PROVIDER_LOCK, {"id": provider_id}))
+
+    async def hold_provider(self, provider_id: str) -> bool:
+        """Keeps the provider from being deleted until the transaction ends; False when it is gone."""
+        return bool(await self._rows(PROVIDER_HOLD, {"id": provider_id}))
+
+    async def update_provider(self, provider: Provider) -> bool:
+        """False when the name is taken: the transaction is then lost."""
+        params = {
+            "id": provider.id, "name": provider.name, "base_url": provider.base_url,
+            "settings": Jsonb(provider.settings),
+        }  # fmt: skip
+        try:
+            await self._conn.execute(PROVIDER_UPDATE, params)
+        except UniqueViolation:
+            return False
+        return True
+
+    async def set_secret(self, provider_id: str, wrapped: bytes | None, hint: str | None) -> None:
+        await self._conn.execute(PROVIDER_SET_WRAPPED, {"id": provider_id, "wrapped": wrapped, "hint": hint})
+
+    async def delete_provider(self, provider_id: str) -> None:
+        await self._conn.execute(PROVIDER_DELETE, {"id": provider_id})
+
+    async def target(self, provider: Provider) -> Target:
+        """The provider with its wrapped key and its first model, chat models before embedding models."""
+        row = (await self._rows(TARGET, {"id": provider.id}))[0]
+        return Target(provider=provider, **row)
+
+    async def models(self, limit: int | None, after: str | None, provider_id: str | None = None) -> list[Model]:
+        params = {"id": None, "limit": limit, "after": after, "provider_id": provider_id}
+        return [_model(row) for row in await self._rows(MODELS, params)]
+
+    async def model(self, model_id: str) -> Model | None:
+        params = {"id": model_id, "limit": 1, "after": None, "provider_id": None}
+        rows = await self._rows(MODELS, params)
+        return _model(rows[0]) if rows else None
+
+    async def model_candidates(self, ref: str) -> list[Candidate]:
+        return await self._candidates(MODEL_CANDIDATES, ref, "model")
+
+    async def insert_model(self, *, settings: dict[str, Any], **fields: Any) -> bool:
+        """False when the provider has a model of this name."""
+        return bool(await self._rows(MODEL_INSERT, fields | {"settings": Jsonb(settings)}))
+
+    async def lock_model(self, model_id: str) -> bool:
+        return bool(await self._rows(MODEL_LOCK, {"id": model_id}))
+
+    async def update_model(self, model: Model, settings: dict[str, Any]) -> bool:
+        """False when the provider has another model of this name: the transaction is then lost."""
+        params = {
+            "id": model.id, "name": model.name, "upstream_model": model.upstream_model, "settings": Jsonb(settings),
+        }  # fmt: skip
+        try:
+            await self._conn.execute(MODEL_UPDATE, params)
+        except UniqueViolation:
+            return False
+        return True
+
+    async def delete_model(self, model_id: str) -> None:
+        await self._conn.execute(MODEL_DELETE, {"id": model_id})
+
+    async def known_models(self, names: list[str]) -> set[str]:
+        return {row["name"] for row in await self._rows(KNOWN_MODELS, {"names": names})}
+
+    async def lock_name(self, name: str) -> None:
+        await self._conn.execute(NAME_LOCK, {"name": name})
+
+    async def aliases(self, limit: int, after: str | None) -> list[Alias]:
+        return [Alias(**row) for row in await self._rows(ALIASES, {"name": None, "limit": limit, "after": after})]
+
+    async def alias(self, name: str) -> Alias | None:
+        rows = await self._rows(ALIASES, {"name": name, "limit": 1, "after": None})
+        return Alias(**rows[0]) if rows else None
+
+    async def put_alias(self, name: str, targets: list[str]) -> None:
+        await self._conn.execute(ALIAS_PUT, {"name": name, "targets": targets})
+
+    async def delete_alias(self, name: str) -> None:
+        await self._conn.execute(ALIAS_DELETE, {"name": name})
+
+    async def settings(self) -> dict[str, tuple[Any, dt.datetime]]:
+        """Value and time of change by key."""
+        return {row["key"]: (row["value"], row["updated_at"]) for row in await self._rows(SETTINGS, {})}
+
+    async def lock_setting(self, key: str) -> None:
+        await self._conn.execute(SETTING_LOCK, {"key": key})
+
+    async def put_setting(self, key: str, value: Any) -> None:
+        await self._conn.execute(SETTING_PUT, {"key": key, "value": Jsonb(value)})
+
+
+def _model(row: dict[str, Any]) -> Model:
+    settings = row.pop("settings")
+    price = settings.get("price")
+    return Model(**row, kind=settings.get("kind"), price=Price(**price) if price else None)
+
+
+async def config_changed(conn: Connection, changes: list[tuple[str, str]]) -> None:
+    """Numbers and announces changes (kind, id) to every proxy; holds the version's row until the transaction ends."""
+    await conn.execute(CONFIG_CHANGED, {"kinds": [kind for kind, _ in changes], "ids": [item for _, item in changes]})

@@ -1,0 +1,117 @@
+"""Bodies of the routes for organisations, teams, keys and sessions."""
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, SecretStr
+
+from scutum_server.schemas import Answer, Body, Time
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=500)]
+_MAX_SECONDS = int(dt.timedelta(days=3650).total_seconds())
+Seconds = Annotated[int, Field(ge=1, le=_MAX_SECONDS)]
+
+
+class Login(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"master_key": "sk-scutum-…"}]})
+
+    master_key: Annotated[SecretStr, Field(max_length=1000, description="SCUTUM_API_KEY of config/.env.")]
+
+
+class Session(Answer):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: Annotated[int, Field(description="Seconds.")]
+
+
+class Org(Answer):
+    id: str
+    name: str
+    time_zone: str
+    created_at: Time
+
+
+class OrgList(Answer):
+    items: list[Org]
+    next: str | None
+
+
+class TeamCreate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "search"}]})
+
+    name: Name
+    org: Annotated[str | None, Field(max_length=200, description="Id or name; default: the org “default”.")] = None
+
+
+class Team(Answer):
+    id: str
+    name: str
+    org: str
+    created_at: Time
+
+
+class TeamList(Answer):
+    items: list[Team]
+    next: str | None
+
+
+class _KeyFields(Body):
+    owner: Annotated[str | None, Field(max_length=200)] = None
+    allowed_models: Annotated[Names | None, Field(description="Null allows every model.")] = None
+    allowed_routes: Annotated[Names | None, Field(description="Paths such as /v1/chat/completions.")] = None
+    allowed_ips: Annotated[Names | None, Field(description="Addresses or networks in CIDR form.")] = None
+    metadata: dict[str, Any] | None = None
+    expires_in: Annotated[Seconds | None, Field(description="Seconds from now.")] = None
+    expires_at: AwareDatetime | None = None
+
+
+class KeyCreate(_KeyFields):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "ci", "team": "search", "expires_in": 2592000}]})
+
+    name: Name
+    team: Annotated[str | None, Field(max_length=200, description="Id or name; default: “default”.")] = None
+
+
+class KeyUpdate(_KeyFields):
+    """Only the fields that are sent change; null clears one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"allowed_models": ["fast"]}]})
+
+    name: Name = Field(default="", min_length=1, max_length=100)
+
+
+class KeyRotate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_seconds": 3600}]})
+
+    overlap_seconds: Annotated[
+        int | None,
+        Field(ge=0, le=30 * 86400, description="How long the former secret still opens; default: a setting, or 0."),
+    ] = None
+
+
+class Key(Answer):
+    id: str
+    name: str
+    team: str
+    team_id: str
+    hint: Annotated[str, Field(description="Beginning and end of the secret.")]
+    owner: str | None
+    allowed_models: list[str] | None
+    allowed_routes: list[str] | None
+    allowed_ips: list[str] | None
+    metadata: dict[str, Any]
+    expires_at: Time | None
+    revoked_at: Time | None
+    previous_valid_until: Annotated[Time | None, Field(description="Until when the secret before still opens.")]
+    state: Literal["active", "expired", "revoked"]
+    created_at: Time
+
+
+class IssuedKey(Key):
+    key: Annotated[str, Field(description="The secret itself: shown only here and now.")]
+
+
+class KeyList(Answer):
+    items: list[Key]
+    next: str | None
