@@ -162,6 +162,7 @@ CREATE TABLE spend_rollups (
     tokens_out bigint NOT NULL,
     tokens_cached bigint NOT NULL,
     cost_nano_usd bigint NOT NULL,
+    simulated boolean NOT NULL DEFAULT false,
     PRIMARY KEY (hour, org_id, team_id, key_id, model, provider)
 );
 CREATE TABLE spend_rejects (

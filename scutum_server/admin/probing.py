@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from scutum_server.admin.changes import SYSTEM, Changes, Context
 from scutum_server.admin.runtime import Runtime, utc_now
 from scutum_server.admin.services import Services
@@ -13,14 +11,14 @@ from scutum_server.gateway.models import Probe
 from scutum_server.gateway.probe import Prober
 from scutum_server.infra.db import transaction
 from scutum_server.upstream.options import SimOptions
+from scutum_server.upstream.simulator import Simulator
 
 
 async def simulate(options: SimOptions, kind: str, body: dict[str, Any]) -> tuple[int, bytes]:
-    """One answer of the simulator."""
-    del options, body
-    if kind == "embedding":
-        return 200, msgspec.json.encode({"data": [{}]})
-    return 200, msgspec.json.encode({"choices": [{"message": {"content": "ok"}}]})
+    """One whole answer of the simulator."""
+    simulator = Simulator(options)
+    reply = await (simulator.embeddings(body) if kind == "embedding" else simulator.chat(body, stream=False))
+    return reply.status, reply.body if isinstance(reply.body, bytes) else b""
 
 
 class StoredTester:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from scutum_server import __version__
 from scutum_server.errors import UpstreamError
 from scutum_server.gateway.models import Failure, Probe, Target
 from scutum_server.infra.crypto import DecryptError, SecretBox
@@ -139,11 +140,12 @@ def _timeouts(own: Timeouts) -> Timeouts:
 def _request(host: str, path: str, body: dict[str, Any] | None, secret: str | None) -> bytes:
     content = b"" if body is None else msgspec.json.encode(body)
     head = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"host: {host}", "accept: application/json"]
+    head += ["accept-encoding: identity", f"user-agent: scutum/{__version__}", "connection: close"]
     if body is not None:
         head += ["content-type: application/json", f"content-length: {len(content)}"]
     if secret is not None:
         head.append(f"authorization: Bearer {secret}")
-    return ("\r\n".join([*head, "connection: close", "", ""])).encode("latin-1") + content
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + content
 
 
 async def _resolve(host: str, port: int) -> None:

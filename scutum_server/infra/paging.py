@@ -28,7 +28,7 @@ def encode(kind: str, *position: str) -> str:
 
 def decode(kind: str, cursor: str | None, width: int = 1) -> list[str] | None:
     """The sort keys in a cursor of this list; raises InvalidInput for anything else."""
-    if cursor is None:
+    if not cursor:
         return None
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))

@@ -13,7 +13,7 @@ from scutum_server.infra.db import Connection
 REPORT = """
 WITH used AS (
     SELECT r.model, r.team_id, r.key_id, r.provider, r.requests, r.errors, r.tokens_in, r.tokens_out, r.tokens_cached,
-        r.cost_nano_usd, EXISTS (SELECT FROM providers p WHERE p.name = r.provider AND p.kind = 'sim') AS simulated
+        r.cost_nano_usd, r.simulated
     FROM spend_rollups r WHERE r.hour >= %(whole_from)s AND r.hour < %(whole_until)s
     UNION ALL
     SELECT coalesce(l.model, ''), coalesce(l.team_id, ''), coalesce(l.key_id, ''), coalesce(l.provider, ''), 1,
