@@ -26,13 +26,24 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 @dataclass(slots=True)
 class View:
-    """What a list command was asked to show; `limit` None means everything."""
+    """What a list command was asked to show."""
 
     columns: list[str] = field(default_factory=list)
     sort: str | None = None
     descending: bool = False
     filters: list[tuple[str, str]] = field(default_factory=list)
-    limit: int | None = DEFAULT_LIMIT
+    limit: int | None = None
+    everything: bool = False
+
+    @property
+    def to_fetch(self) -> int | None:
+        """How many items to ask the server for; None for all, which sorting and filtering need."""
+        return None if self.everything or self.sort or self.filters else self.limit or DEFAULT_LIMIT
+
+    @property
+    def to_show(self) -> int | None:
+        """How many items to show; None for all."""
+        return None if self.everything else self.limit
 
 
 view = View()
@@ -82,7 +93,6 @@ def _sort(value: str | None) -> str | None:
     if value is not None:
         view.descending = value.startswith("-")
         view.sort = value.removeprefix("-")
-        view.limit = None if view.limit == DEFAULT_LIMIT else view.limit
     return value
 
 
@@ -102,8 +112,7 @@ def _limit(value: str | None) -> str | None:
 
 
 def _everything(value: bool) -> bool:
-    if value:
-        view.limit = None
+    view.everything = view.everything or value
     return value
 
 

@@ -63,6 +63,22 @@ def done(text: str) -> None:
         say(text)
 
 
+def changed(item: Mapping[str, Any], text: str) -> None:
+    """What a successful change prints: one line for people, or the changed object in the other formats."""
+    if style.format == "table":
+        say(text)
+    else:
+        emit_object(item)
+
+
+def preview(text: str, body: Any = None) -> None:
+    """What --dry-run prints: what would be done, as a line for people or as data."""
+    if style.format == "table":
+        emit_text(f"would {text}")
+    else:
+        emit_object({"dry_run": True, "would": text, "request": body})
+
+
 def emit_object(item: Mapping[str, Any], rows: Sequence[tuple[str, str]] | None = None) -> None:
     """One object: itself in json and yaml, one csv row, or `rows` of (label, text) as a table."""
     if style.format == "json":
@@ -70,7 +86,7 @@ def emit_object(item: Mapping[str, Any], rows: Sequence[tuple[str, str]] | None 
     elif style.format == "yaml":
         _print_yaml(item)
     elif style.format == "csv":
-        _print_csv(list(item), [[_cell(value) for value in item.values()]])
+        _print_csv(list(item), [[_raw(value) for value in item.values()]])
     else:
         pairs = rows if rows is not None else [(key, _cell(value)) for key, value in item.items()]
         width = max((len(label) for label, _ in pairs), default=0)
@@ -86,19 +102,21 @@ def emit_list(
     next_cursor: str | None = None,
     empty: str = "Nothing here yet.",
     right: Iterable[str] = (),
-    csv_rows: Sequence[Sequence[str]] | None = None,
+    csv_headers: Sequence[str] | None = None,
+    csv_rows: Sequence[Sequence[Any]] | None = None,
 ) -> None:
     """A list: `{"items", "next"}` in json and yaml, csv with the headers in lower case, or an aligned table.
 
     `empty` is said on stderr for an empty table and names the way to make the first row; `right` names the headers
-    whose cells are numbers. `csv_rows` replaces `rows` in csv where the table's cells are shortened for people.
+    whose cells are numbers. `csv_headers` and `csv_rows` take their place in csv, where cells carry raw values.
     """
     if style.format == "json":
         _print_json({"items": list(items), "next": next_cursor})
     elif style.format == "yaml":
         _print_yaml({"items": list(items), "next": next_cursor})
     elif style.format == "csv":
-        _print_csv([header.lower().replace(" ", "_") for header in headers], csv_rows or rows)
+        names = csv_headers or [header.lower().replace(" ", "_") for header in headers]
+        _print_csv(names, [[_raw(cell) for cell in row] for row in (rows if csv_rows is None else csv_rows)])
     elif not rows:
         say(empty)
     else:
@@ -151,6 +169,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | dict):
         return json.dumps(value) if value else "-"
     return str(value)
+
+
+def _raw(value: Any) -> str:
+    """A csv cell for a machine: nothing for null, lower-case booleans, JSON for what is nested."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _print_json(data: Any) -> None:

@@ -217,11 +217,6 @@ class AdminClient:
         )
 
 
-def connect() -> AdminClient:
-    """A client for the current context."""
-    return AdminClient(settings.load().current)
-
-
 def segment(ref: str) -> str:
     """`ref` as one path segment."""
     return quote(ref, safe="")
@@ -243,11 +238,12 @@ def exit_code_of(status: int) -> int:
 def from_problem(status: int, problem: Mapping[str, Any], request_id: str | None = None) -> CliError:
     """A problem-details answer as the error that people see, with the fields at fault named."""
     message = str(problem.get("detail") or problem.get("title") or f"The server answered {status}.")
+    faults = problem.get("errors")
     return CliError(
         message,
         exit_code=exit_code_of(status),
         code=str(problem.get("code", "error")),
-        why=_fields_at_fault(problem.get("errors")),
+        why=_fields_at_fault(faults) if isinstance(faults, list) and len(faults) > 1 else None,
         hint=_text(problem.get("hint")),
         request_id=_text(problem.get("request_id")) or request_id,
     )
@@ -283,19 +279,8 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _fields_at_fault(found: Any) -> str | None:
-    if not isinstance(found, list) or not found:
-        return None
-    parts = []
-    for item in found[:5]:
-        if isinstance(item, dict):
-            place = item.get("field") or item.get("loc") or item.get("pointer")
-            words = item.get("message") or item.get("msg") or item.get("detail") or ""
-            place = ".".join(str(step) for step in place) if isinstance(place, list) else place
-            parts.append(f"{place}: {words}" if place else str(words))
-        else:
-            parts.append(str(item))
-    return "; ".join(parts)
+def _fields_at_fault(faults: list[Any]) -> str:
+    return "; ".join(f"{fault.get('field')}: {fault.get('message')}" for fault in faults[:5] if isinstance(fault, dict))
 
 
 def _text(value: Any) -> str | None:

@@ -1,0 +1,149 @@
+"""The admin API by what it does: one typed method per route; every one may raise CliError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
+
+from scutum_cli import settings
+from scutum_cli.client.http import AdminClient, segment
+
+if TYPE_CHECKING:
+    from scutum_cli.client import types
+
+Item = TypeVar("Item")
+PAGE = 500
+V1 = "/api/v1"
+
+
+class Page(TypedDict, Generic[Item]):
+    """Part of a list; `next` is None when nothing follows."""
+
+    items: list[Item]
+    next: str | None
+
+
+class Api:
+    """One server's admin API. `limit` None means every item; `ref` is an id, a unique part of one, or a name."""
+
+    def __init__(self, client: AdminClient) -> None:
+        self.client = client
+
+    def teams(self, limit: int | None = None) -> Page[types.Team]:
+        return cast("Page[types.Team]", self._list("teams", limit))
+
+    def team(self, ref: str) -> types.Team:
+        return cast("types.Team", self._get("teams", ref))
+
+    def create_team(self, body: types.TeamCreate) -> types.Team:
+        return cast("types.Team", self._create("teams", body))
+
+    def delete_team(self, ref: str) -> None:
+        self._delete("teams", ref)
+
+    def keys(self, limit: int | None = None, team: str | None = None) -> Page[types.Key]:
+        return cast("Page[types.Key]", self._list("keys", limit, {"team": team}))
+
+    def key(self, ref: str) -> types.Key:
+        return cast("types.Key", self._get("keys", ref))
+
+    def create_key(self, body: types.KeyCreate) -> types.IssuedKey:
+        return cast("types.IssuedKey", self._create("keys", body))
+
+    def revoke_key(self, ref: str) -> types.Key:
+        return cast("types.Key", self.client.post(f"{V1}/keys/{segment(ref)}/revoke"))
+
+    def rotate_key(self, ref: str, body: types.KeyRotate) -> types.IssuedKey:
+        return cast("types.IssuedKey", self.client.post(f"{V1}/keys/{segment(ref)}/rotate", body))
+
+    def providers(self, limit: int | None = None) -> Page[types.Provider]:
+        return cast("Page[types.Provider]", self._list("providers", limit))
+
+    def provider(self, ref: str) -> types.Provider:
+        return cast("types.Provider", self._get("providers", ref))
+
+    def create_provider(self, body: types.ProviderCreate) -> types.Provider:
+        return cast("types.Provider", self._create("providers", body))
+
+    def update_provider(self, ref: str, body: types.ProviderUpdate) -> types.Provider:
+        return cast("types.Provider", self.client.patch(f"{V1}/providers/{segment(ref)}", body))
+
+    def delete_provider(self, ref: str, *, cascade: bool = False) -> None:
+        """With `cascade` its models go too; without, a provider that has some is a conflict that names them."""
+        self._delete("providers", ref, {"cascade": "true" if cascade else None})
+
+    def test_provider(self, ref: str) -> types.Probe:
+        return cast("types.Probe", self.client.post(f"{V1}/providers/{segment(ref)}/test"))
+
+    def models(self, limit: int | None = None, provider: str | None = None) -> Page[types.Model]:
+        return cast("Page[types.Model]", self._list("models", limit, {"provider": provider}))
+
+    def model(self, ref: str) -> types.Model:
+        return cast("types.Model", self._get("models", ref))
+
+    def create_model(self, body: types.ModelCreate) -> types.Model:
+        return cast("types.Model", self._create("models", body))
+
+    def update_model(self, ref: str, body: types.ModelUpdate) -> types.Model:
+        return cast("types.Model", self.client.patch(f"{V1}/models/{segment(ref)}", body))
+
+    def delete_model(self, ref: str) -> None:
+        self._delete("models", ref)
+
+    def aliases(self, limit: int | None = None) -> Page[types.Alias]:
+        return cast("Page[types.Alias]", self._list("aliases", limit))
+
+    def set_alias(self, name: str, body: types.AliasPut) -> types.Alias:
+        return cast("types.Alias", self.client.put(f"{V1}/aliases/{segment(name)}", body))
+
+    def delete_alias(self, name: str) -> None:
+        self._delete("aliases", name)
+
+    def settings(self, limit: int | None = None) -> Page[types.Setting]:
+        return cast("Page[types.Setting]", self._list("settings", limit))
+
+    def set_setting(self, key: str, body: types.SettingPut) -> types.Setting:
+        return cast("types.Setting", self.client.put(f"{V1}/settings/{segment(key)}", body))
+
+    def usage(self, *, by: str | None, since: str | None, until: str | None, limit: int | None) -> types.UsageReport:
+        """Requests, tokens and cost per group, dearest first, with the totals over all groups."""
+        path = f"{V1}/usage"
+        asked = {"by": by, "since": since, "until": until}
+        report = cast("types.UsageReport", self.client.get(path, {**asked, "limit": _size(limit, 0)}))
+        # The window is fixed by the first page: "24h" would mean another one a moment later.
+        asked |= {"since": report["since"], "until": report["until"]}
+        while report["next"] is not None and (limit is None or len(report["items"]) < limit):
+            size = _size(limit, len(report["items"]))
+            page = cast("types.UsageReport", self.client.get(path, {**asked, "limit": size, "cursor": report["next"]}))
+            report["items"] += page["items"]
+            report["next"] = page["next"]
+        return report
+
+    def _list(self, noun: str, limit: int | None, params: Mapping[str, Any] | None = None) -> Page[Any]:
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            asked = {**(params or {}), "limit": _size(limit, len(items)), "cursor": cursor}
+            page = self.client.get(f"{V1}/{noun}", asked)
+            items += page["items"]
+            cursor = page["next"]
+            if cursor is None or (limit is not None and len(items) >= limit):
+                return {"items": items, "next": cursor}
+
+    def _get(self, noun: str, ref: str) -> Any:
+        return self.client.get(f"{V1}/{noun}/{segment(ref)}")
+
+    def _create(self, noun: str, body: Any) -> Any:
+        return self.client.post(f"{V1}/{noun}", body)
+
+    def _delete(self, noun: str, ref: str, params: Mapping[str, Any] | None = None) -> None:
+        self.client.delete(f"{V1}/{noun}/{segment(ref)}", params=params)
+
+
+def _size(limit: int | None, have: int) -> int:
+    return PAGE if limit is None else min(PAGE, limit - have)
+
+
+def connect() -> Api:
+    """The admin API of the current context."""
+    return Api(AdminClient(settings.load().current))

@@ -1,0 +1,57 @@
+"""Providers, and what a test call to one found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scutum_cli.render.columns import Column
+from scutum_cli.render.text import NOTHING, Face, age, listed, when
+
+if TYPE_CHECKING:
+    from scutum_cli.client.types import Probe, Provider
+
+
+def _kind(provider: Provider, face: Face) -> str:
+    del face
+    return f"{provider['kind']} (simulated)" if provider["simulated"] else provider["kind"]
+
+
+def _key(provider: Provider, face: Face) -> str:
+    del face
+    return provider["api_key_hint"] or "none"
+
+
+def _settings(provider: Provider, face: Face) -> str:
+    del face
+    return listed([f"{name}={value}" for name, value in provider["settings"].items()], "all at their defaults")
+
+
+COLUMNS: list[Column[Provider]] = [
+    Column("name", "NAME"),
+    Column("kind", "KIND", _kind),
+    Column("base_url", "ADDRESS"),
+    Column("api_key_hint", "KEY", _key),
+    Column("models", "MODELS", lambda provider, _: listed(provider["models"])),
+    Column("created_at", "CREATED", lambda provider, face: age(provider["created_at"], face), extra=True),
+    Column("settings", "SETTINGS", _settings, extra=True),
+    Column("simulated", "SIMULATED", extra=True),
+    Column("id", "ID"),
+]
+
+DETAILS: list[Column[Provider]] = [
+    Column("name", "NAME"),
+    Column("id", "ID"),
+    Column("kind", "KIND", _kind),
+    Column("base_url", "ADDRESS"),
+    Column("api_key_hint", "KEY", _key),
+    Column("models", "MODELS", lambda provider, _: listed(provider["models"])),
+    Column("settings", "SETTINGS", _settings),
+    Column("created_at", "CREATED", lambda provider, face: when(provider["created_at"], face)),
+]
+
+PROBE: list[Column[Probe]] = [
+    Column("ok", "RESULT", lambda probe, _: "answers" if probe["ok"] else "fails"),
+    Column("model", "MODEL"),
+    Column("latency_ms", "LATENCY", lambda probe, _: f"{probe['latency_ms']} ms"),
+    Column("reply", "REPLY", lambda probe, _: " ".join((probe["reply"] or NOTHING).split())),
+]
