@@ -1,0 +1,153 @@
+"""One request's record: what the pipeline's steps know of it and pass on to each other."""
+
+from __future__ import annotations
+
+import os
+import re
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Final
+
+from scutum_server.proxy.protocol import Exchange
+from scutum_server.proxy.snapshot import NOBODY
+from scutum_server.upstream.catalog import Tokens
+from scutum_server.usage.models import UsageRecord
+
+if TYPE_CHECKING:
+    from scutum_server.proxy.endpoints import Endpoint
+    from scutum_server.proxy.gateway import Gateway
+    from scutum_server.proxy.snapshot import Deployment, Snapshot, Team
+    from scutum_server.wire.chat import ChatRequest, Usage
+    from scutum_server.wire.embeddings import EmbeddingsRequest
+
+_CLIENT_ID: Final = re.compile(rb"[!-~]{1,128}")
+
+
+def new_request_id() -> str:
+    """A UUIDv7 in canonical text; a tenth of the time that building a UUID object takes."""
+    random = os.urandom(10).hex()
+    stamp = f"{time_ns() // 1_000_000:012x}"
+    variant = "89ab"[int(random[3], 16) & 3]
+    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+
+
+def usd(nano: int) -> str:
+    """Integer nano-USD as a decimal string of dollars, without trailing zeros."""
+    whole, part = divmod(nano, 1_000_000_000)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") if part else str(whole)
+
+
+class Call:
+    """Times are seconds of `perf_counter()`; 0.0 says that it has not happened."""
+
+    __slots__ = (
+        "accounted", "body", "client_request_id", "cost", "deployment", "endpoint", "error_kind", "exchange",
+        "first_byte", "gateway", "id", "key", "parsed", "provider_done", "provider_sent", "requested_model",
+        "snapshot", "started", "stream", "team", "tokens", "usage_source",
+    )  # fmt: skip
+
+    def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
+        self.started = perf_counter()
+        self.id = new_request_id()
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.gateway = gateway
+        self.snapshot = snapshot
+        self.key = NOBODY
+        self.team: Team | None = None
+        self.client_request_id: str | None = None
+        self.body = b""
+        self.parsed: ChatRequest | EmbeddingsRequest | None = None
+        self.requested_model = ""
+        self.deployment: Deployment | None = None
+        self.stream = False
+        self.provider_sent = 0.0
+        self.first_byte = 0.0
+        self.provider_done = 0.0
+        self.tokens = Tokens(0, 0)
+        self.usage_source: str | None = None
+        self.cost = 0
+        self.error_kind: str | None = None
+        self.accounted = False
+
+    def take_client_id(self, value: bytes) -> None:
+        """The client's own id for the request, if it is short and printable; any other is left out."""
+        if _CLIENT_ID.fullmatch(value):
+            self.client_request_id = value.decode("ascii")
+
+    @property
+    def provider_seconds(self) -> float:
+        """The time that the provider had the request."""
+        if not self.provider_sent:
+            return 0.0
+        return (self.provider_done or perf_counter()) - self.provider_sent
+
+    def overhead(self) -> float:
+        """Seconds so far that were not spent waiting for the provider."""
+        return perf_counter() - self.started - self.provider_seconds
+
+    def head(self, content_type: bytes) -> bytes:
+        """The answer's headers; those of streams cannot carry the cost."""
+        deployment = self.deployment
+        cost = b"" if self.stream and self.error_kind is None else b"x-scutum-cost: %b\r\n" % usd(self.cost).encode()
+        named = b"" if deployment is None else deployment.head
+        fields = (content_type, self.id.encode(), named, cost, self.overhead() * 1000)
+        return (
+            b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%bx-scutum-overhead-ms: %.2f\r\n"
+            % fields
+        )
+
+    def charge(self, usage: Usage | None, estimate: Tokens | None) -> None:
+        """Sets tokens and cost: what the provider reported, else the estimate."""
+        if usage is not None and usage.prompt_tokens is not None:
+            self.tokens = Tokens(usage.prompt_tokens, usage.completion_tokens or 0, usage.cached, usage.reasoning)
+            self.usage_source = "reported"
+        elif estimate is not None:
+            self.tokens = estimate
+            self.usage_source = "estimated"
+
+    def account(self, status: int) -> None:
+        """Appends the request's usage record, once; must come before the answer's last byte."""
+        if self.accounted or self.key is NOBODY or not self.endpoint.recorded:
+            return
+        self.accounted = True
+        now = perf_counter()
+        deployment, price_source = self.deployment, None
+        if deployment is not None and self.usage_source is not None:
+            cost = deployment.price(self.tokens)
+            self.cost, price_source = cost.nano_usd, cost.source
+        user = self.parsed.user if self.parsed is not None else None
+        self.gateway.journal.append(
+            UsageRecord(
+                request_id=self.id,
+                status=status,
+                client_request_id=self.client_request_id,
+                org_id=self.team.org_id if self.team is not None else None,
+                team_id=self.team.id if self.team is not None else None,
+                key_id=self.key.id,
+                user_id=_storable(user) or self.key.owner,
+                route=self.endpoint.route,
+                requested_model=_storable(self.requested_model),
+                deployment_id=deployment.id if deployment is not None else None,
+                model=deployment.name if deployment is not None else None,
+                upstream_model=deployment.upstream_model if deployment is not None else None,
+                provider=deployment.provider.name if deployment is not None else None,
+                simulated=deployment is not None and deployment.simulated,
+                stream=self.stream,
+                error_kind=self.error_kind,
+                tokens_in=self.tokens.input,
+                tokens_out=self.tokens.output,
+                tokens_cached=self.tokens.cached,
+                tokens_reasoning=self.tokens.reasoning,
+                usage_source=self.usage_source,
+                cost_nano_usd=self.cost,
+                price_source=price_source,
+                latency_us=int((now - self.started) * 1e6),
+                ttft_us=int((self.first_byte - self.started) * 1e6) if self.first_byte else None,
+                overhead_us=int((now - self.started - self.provider_seconds) * 1e6),
+            )
+        )
+
+
+def _storable(value: str | None) -> str | None:
+    """Bounded, and without NUL, which Postgres' text cannot hold."""
+    return value[:256].replace("\0", "") if value else None

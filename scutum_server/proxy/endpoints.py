@@ -1,0 +1,62 @@
+"""Which paths the data plane answers, and what differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from scutum_server.proxy import pipeline
+from scutum_server.proxy.call import Call
+from scutum_server.wire import chat, embeddings
+
+
+class Endpoint(Struct, frozen=True):
+    """`names` are what a key's `allowed_routes` may call it; `recorded` requests get a usage record."""
+
+    route: str
+    method: str
+    names: frozenset[str]
+    handle: Callable[[Call], Awaitable[None]]
+    recorded: bool = False
+    upstream_path: str = ""
+    noun: str = ""
+    decoder: msgspec.json.Decoder[Any] = chat.REQUEST
+    answer: msgspec.json.Decoder[Any] = chat.ANSWER
+
+
+def _names(route: str) -> frozenset[str]:
+    return frozenset({route, route.removeprefix("/v1/"), route.removeprefix("/v1/").replace("/", ".")})
+
+
+CHAT: Final = Endpoint(
+    route="/v1/chat/completions",
+    method="POST",
+    names=_names("/v1/chat/completions") | {"chat"},
+    handle=pipeline.complete,
+    recorded=True,
+    upstream_path="chat/completions",
+    noun="a chat completion",
+)
+EMBEDDINGS: Final = Endpoint(
+    route="/v1/embeddings",
+    method="POST",
+    names=_names("/v1/embeddings"),
+    handle=pipeline.complete,
+    recorded=True,
+    upstream_path="embeddings",
+    noun="a list of embeddings",
+    decoder=embeddings.REQUEST,
+    answer=embeddings.ANSWER,
+)
+MODELS: Final = Endpoint(route="/v1/models", method="GET", names=_names("/v1/models"), handle=pipeline.list_models)
+MODEL: Final = Endpoint(route="/v1/models", method="GET", names=_names("/v1/models"), handle=pipeline.get_model)
+
+BY_PATH: Final[dict[bytes, Endpoint]] = {
+    b"/v1/chat/completions": CHAT,
+    b"/v1/embeddings": EMBEDDINGS,
+    b"/v1/models": MODELS,
+}
+MODEL_PREFIX: Final = b"/v1/models/"

@@ -1,0 +1,112 @@
+"""From a provider's row to the lane that calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import msgspec
+
+from scutum_server.errors import ScutumError, UpstreamError
+from scutum_server.infra.crypto import SecretBox
+from scutum_server.proxy.snapshot import Lane, Reply, Row
+from scutum_server.upstream.openai import OpenAILane, ProviderMisconfigured
+from scutum_server.upstream.options import OpenAIOptions, SimOptions, parse_options
+from scutum_server.upstream.simulator import Simulator
+from scutum_server.upstream.transport import Transport
+
+log = logging.getLogger(__name__)
+
+_EMBEDDINGS: Final = "embeddings"
+
+
+class BrokenLane:
+    """A provider that cannot be called: every call says why, and the rest of the gateway works on."""
+
+    def __init__(self, error: UpstreamError) -> None:
+        self._error = error
+
+    async def call(self, *_: object, **__: object) -> Reply:
+        raise ProviderMisconfigured(self._error.detail, code=self._error.code)
+
+
+class SimReply:
+    """The simulator's answer in the shape of a provider's."""
+
+    def __init__(self, status: int, body: bytes | AsyncIterator[bytes]) -> None:
+        self.status = status
+        self._body = body
+        self._ready = asyncio.Event()
+        self._stopped = False
+
+    def header(self, name: bytes) -> bytes | None:
+        if name == b"content-type":
+            return b"application/json" if isinstance(self._body, bytes) else b"text/event-stream"
+        return b"1" if name == b"retry-after" and self.status == 429 else None
+
+    async def body(self, limit: int) -> bytes:
+        if isinstance(self._body, bytes):
+            return self._body
+        return b"".join([chunk async for chunk in self._body])[:limit]
+
+    async def pump(self, feed: Callable[[bytes], bool]) -> None:
+        if isinstance(self._body, bytes):
+            feed(self._body)
+            return
+        async for chunk in self._body:
+            self._ready.clear()
+            more = feed(chunk)
+            if self._stopped:
+                return
+            if not more:
+                await self._ready.wait()
+
+    def resume(self) -> None:
+        self._ready.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        self._stopped = True
+
+
+class SimLane:
+    """Calls the simulator inside this process."""
+
+    def __init__(self, options: SimOptions) -> None:
+        self._simulator = Simulator(options)
+
+    async def call(self, path: str, body: bytes, *, stream: bool) -> Reply:
+        request: dict[str, Any] = msgspec.json.decode(body)
+        if path == _EMBEDDINGS:
+            answer = await self._simulator.embeddings(request)
+        else:
+            answer = await self._simulator.chat(request, stream)
+        return SimReply(answer.status, answer.body)
+
+
+def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
+    """Makes lanes from rows of `providers`; a row that cannot be used gives a lane that says so."""
+
+    def build(row: Row) -> Lane:
+        try:
+            options = parse_options(row["kind"], row["settings"])
+            if not isinstance(options, OpenAIOptions):
+                return SimLane(options)
+            wrapped = row["api_key_wrapped"]
+            key = None if wrapped is None else box.unwrap(bytes(wrapped), row["id"])
+            return OpenAILane(transport, row["base_url"], key, options)
+        except UpstreamError as error:
+            reason = error
+        except KeyError:
+            reason = ProviderMisconfigured(f"Providers of kind {row['kind']} are not known to this release.")
+        except (ScutumError, msgspec.ValidationError) as error:
+            reason = ProviderMisconfigured("The provider's settings or key cannot be read by the gateway.")
+            log.warning("provider %s: %s", row["id"], error)
+        log.error("provider %s cannot be used: %s", row["id"], reason.detail)
+        return BrokenLane(reason)
+
+    return build

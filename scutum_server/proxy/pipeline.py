@@ -1,0 +1,169 @@
+"""The request's way: authenticate → read → route → call → account. Each step is a plain function over one record.
+
+Rules that refuse (limits, budgets, guards, cache) go between `route` and `call`, where key, team and deployment are
+known and nothing was spent yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+from typing import Final
+
+import msgspec
+
+from scutum_server.errors import Forbidden, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
+from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy.call import Call
+from scutum_server.proxy.forward import forward
+from scutum_server.proxy.protocol import ClientDisconnected
+from scutum_server.proxy.snapshot import Deployment, Network
+from scutum_server.wire.body import decode
+from scutum_server.wire.errors import ProviderError, body_of, render
+
+log = logging.getLogger(__name__)
+
+JSON: Final = b"application/json"
+CLIENT_CLOSED: Final = 499
+
+
+async def run(call: Call) -> None:
+    """Answers one request, whatever happens, and accounts for it."""
+    try:
+        authenticate(call)
+        await call.endpoint.handle(call)
+    except ScutumError as error:
+        refuse(call, error)
+    except (ClientDisconnected, asyncio.CancelledError):
+        give_up(call)
+    except Exception:
+        log.exception("request failed", extra={"request_id": call.id})
+        refuse(call, ScutumError("The gateway failed on this request; its log has the reason under the request id."))
+
+
+async def complete(call: Call) -> None:
+    """Chat completions and embeddings."""
+    await read(call)
+    await forward(call, route(call))
+
+
+def authenticate(call: Call) -> None:
+    """Finds the key; raises Unauthenticated, in one wording for every reason, or Forbidden."""
+    presented = None
+    length = None
+    for name, value in call.exchange.scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                presented = token.strip()
+        elif name == b"x-api-key" and presented is None:
+            presented = value.strip()
+        elif name == b"content-length":
+            length = value
+        elif name == b"x-request-id":
+            call.take_client_id(value)
+    snapshot = call.snapshot
+    found = snapshot.credentials.get(key_hash(presented)) if presented else None
+    if found is None or found[1] <= time.time():
+        call.gateway.failed_authentications += 1
+        raise Unauthenticated(
+            "The API key is not valid. Send a valid key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
+        )
+    key = call.key = found[0]
+    call.team = snapshot.team_of(key)
+    if key.allowed_ips is not None and not _address_allowed(call, key.allowed_ips):
+        raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
+    if key.allowed_routes is not None and key.allowed_routes.isdisjoint(call.endpoint.names):
+        raise Forbidden(f"This API key may not use {call.endpoint.route}.", code="route_not_allowed")
+    limit = call.gateway.max_body_bytes
+    if length is not None and int(length) > limit:
+        raise TooLarge(f"The request body is larger than {limit} bytes: send less, or have the limit raised.")
+
+
+def _address_allowed(call: Call, networks: tuple[Network, ...]) -> bool:
+    peer = call.exchange.scope["client"]
+    if peer is None:
+        return False
+    address = ipaddress.ip_address(peer[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
+
+
+async def read(call: Call) -> None:
+    """Takes the body in and decodes the few fields that are read here; raises TooLarge, InvalidInput."""
+    body = call.body = await call.exchange.read_body(call.gateway.max_body_bytes)
+    parsed = call.parsed = decode(body, call.endpoint.decoder)
+    call.requested_model = parsed.model
+    call.stream = bool(getattr(parsed, "stream", False))
+
+
+def route(call: Call) -> Deployment:
+    """Finds the deployment behind the model's name; raises NotFound, Forbidden."""
+    name = call.requested_model
+    deployment = call.snapshot.models.get(name)
+    if deployment is None:
+        raise NotFound(
+            f"The model `{name[:100]}` does not exist. GET /v1/models lists those that do.",
+            code="model_not_found",
+            param="model",
+        )
+    allowed = call.key.allowed_models
+    if allowed is not None and name not in allowed and deployment.name not in allowed:
+        raise Forbidden(f"This API key may not use the model `{name}`.", code="model_not_allowed", param="model")
+    call.deployment = deployment
+    return deployment
+
+
+def refuse(call: Call, error: ScutumError) -> None:
+    """Tells the client of `error`: as the answer, or as the last event of a stream that has begun."""
+    exchange = call.exchange
+    call.error_kind = error.code
+    if exchange.response_started:
+        call.account(error.status)
+        exchange.cut(b"data: %b\n\n" % body_of(error.status, error.detail, error.code))
+        return
+    call.account(error.status)
+    head = call.head(JSON)
+    if isinstance(error, ProviderError) and error.retry_after is not None:
+        head += b"retry-after: %b\r\n" % error.retry_after
+    elif isinstance(error, Unavailable):
+        head += b"retry-after: 1\r\n"
+    elif error.status == 401:
+        head += b"www-authenticate: Bearer\r\n"
+    exchange.respond(error.status, head, render(error))
+
+
+def give_up(call: Call) -> None:
+    """The client went away, or the gateway is stopping and its drain time is over."""
+    if call.exchange.disconnected:
+        call.error_kind = "client_disconnected"
+        call.account(CLIENT_CLOSED)
+        return
+    refuse(call, Unavailable("The gateway is stopping: try again.", code="gateway_stopping"))
+
+
+def listing(call: Call) -> list[dict[str, object]]:
+    """The models that the key may call, in OpenAI's shape."""
+    allowed = call.key.allowed_models
+    return [
+        {"id": name, "object": "model", "created": deployment.created, "owned_by": deployment.provider.name}
+        for name, deployment in sorted(call.snapshot.models.items())
+        if allowed is None or name in allowed or deployment.name in allowed
+    ]
+
+
+async def list_models(call: Call) -> None:
+    """GET /v1/models."""
+    body = msgspec.json.encode({"object": "list", "data": listing(call)})
+    call.exchange.respond(200, call.head(JSON), body)
+
+
+async def get_model(call: Call) -> None:
+    """GET /v1/models/{id}."""
+    route(call)
+    found = next(model for model in listing(call) if model["id"] == call.requested_model)
+    call.deployment = None
+    call.exchange.respond(200, call.head(JSON), msgspec.json.encode(found))

@@ -1,0 +1,66 @@
+"""Reading a request's body and naming another model in it, with as little parsing as is safe."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from scutum_server.errors import InvalidInput
+
+T = TypeVar("T")
+
+_MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*"(?:[^"\\]|\\.)*"')
+_AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_KINDS: Final = {"str": "a string", "int": "a whole number", "bool": "true or false", "array": "a list",
+                 "object": "an object", "float": "a number", "null": "null"}  # fmt: skip
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """The fields of `decoder`'s type; raises InvalidInput (400) with code `invalid_json` or `invalid_request`."""
+    try:
+        # msgspec does not look into strings that it skips.
+        if not body.isascii():
+            body.decode("utf-8")
+        return decoder.decode(body)
+    except UnicodeDecodeError:
+        raise InvalidInput("The request body is not valid UTF-8.", code="invalid_json") from None
+    except msgspec.ValidationError as error:
+        raise _wrong_field(str(error)) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).lower()
+        raise InvalidInput(f"The request body is not valid JSON: {reason}.", code="invalid_json") from None
+
+
+def _wrong_field(message: str) -> InvalidInput:
+    missing = re.search(r"missing required field `(\w+)`", message)
+    if missing:
+        return InvalidInput(f"The field `{missing[1]}` is missing.", param=missing[1])
+    place = _AT.search(message)
+    param = place[1] if place else None
+    text = re.sub(r"`([a-z]+)`", lambda found: _KINDS.get(found[1], found[1]), _AT.sub("", message))
+    text = text.replace("Expected ", "must be ").replace(", got ", ", not ")
+    return InvalidInput(f"The field `{param}` {text}." if param else f"The request body {text}.", param=param)
+
+
+def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes:
+    """`body` (a valid JSON object with a `model`) naming `model`, asking for usage on the stream if wanted.
+
+    Bytes are spliced only where the name stands in plain sight: one `"model"` and no escape that could spell another.
+    Otherwise the body is decoded and encoded anew, which leaves no duplicate key for the provider to read differently.
+    """
+    if body.count(b'"model"') == 1 and b"\\u" not in body and not (include_usage and b'"stream_options"' in body):
+        found = _MODEL.search(body)
+        if found:
+            start, end = found.span()
+            named = b'"model":' + msgspec.json.encode(model)
+            if include_usage:
+                named += b',"stream_options":{"include_usage":true}'
+            return body[:start] + named + body[end:]
+    document: dict[str, Any] = msgspec.json.decode(body)
+    document["model"] = model
+    if include_usage:
+        options = document.get("stream_options")
+        document["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return msgspec.json.encode(document)

@@ -1,0 +1,91 @@
+"""Chat completions: the fields that the pipeline reads, and the usage in answers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+
+class StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class ChatRequest(Struct):
+    """What the pipeline reads of a request; everything else is forwarded unseen."""
+
+    model: str
+    messages: list[Raw]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class Usage(Struct):
+    """Tokens as OpenAI's wire reports them, for chat and for embeddings."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+    @property
+    def cached(self) -> int:
+        return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
+
+    @property
+    def reasoning(self) -> int:
+        return (self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0
+
+
+class ChatAnswer(Struct):
+    """A whole answer; without `choices` it is none."""
+
+    choices: list[Raw]
+    usage: Usage | None = None
+
+
+class ChatChunk(Struct):
+    """One event of a stream."""
+
+    choices: list[Raw] | None = None
+    usage: Usage | None = None
+    error: Raw | None = None
+
+
+REQUEST: Final = msgspec.json.Decoder(ChatRequest)
+ANSWER: Final = msgspec.json.Decoder(ChatAnswer)
+CHUNK: Final = msgspec.json.Decoder(ChatChunk)
+
+BYTES_PER_TOKEN: Final = 4
+"""The rule for tokens that nobody reported: four bytes of text are one token."""
+IMAGE_TOKENS: Final = 1000
+
+
+def text_tokens(value: Any) -> int:
+    """An estimate of the tokens in messages, input or choices: their texts by bytes, a fixed number for an image."""
+    return _weigh(value) // BYTES_PER_TOKEN
+
+
+def _weigh(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list):
+        return sum(_weigh(item) for item in value)
+    if isinstance(value, dict):
+        if "image_url" in value or "input_audio" in value or "file" in value:
+            return IMAGE_TOKENS * BYTES_PER_TOKEN
+        return sum(_weigh(item) for item in value.values())
+    return BYTES_PER_TOKEN if isinstance(value, int | float) and not isinstance(value, bool) else 0

@@ -1,0 +1,29 @@
+"""Embeddings: the fields that the pipeline reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from scutum_server.wire.chat import Usage
+
+
+class EmbeddingsRequest(Struct):
+    """What the pipeline reads of a request; everything else is forwarded unseen."""
+
+    model: str
+    input: Raw
+    user: str | None = None
+
+
+class EmbeddingsAnswer(Struct):
+    """A whole answer; without `data` it is none."""
+
+    data: list[Raw]
+    usage: Usage | None = None
+
+
+REQUEST: Final = msgspec.json.Decoder(EmbeddingsRequest)
+ANSWER: Final = msgspec.json.Decoder(EmbeddingsAnswer)

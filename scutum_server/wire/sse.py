@@ -1,0 +1,119 @@
+"""A stream of server-sent events on its way through: bytes pass, only usage, errors and the end are looked at."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from scutum_server.errors import UpstreamError
+from scutum_server.wire.chat import BYTES_PER_TOKEN, CHUNK, Usage
+
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+DONE: Final = b"data: [DONE]\n\n"
+
+_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_DATA: Final = re.compile(rb"^data:[ ]?(.*?)\r?$", re.MULTILINE)
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
+
+
+class ChatStream:
+    """Passes whole events on and keeps what accounting needs.
+
+    `show_usage` says whether the client asked for the usage event; if not it is taken out. `[DONE]` is never passed on:
+    the caller ends the stream itself, with the cost before it.
+    """
+
+    __slots__ = ("_first", "_show_usage", "_tail", "done", "error", "events", "received", "usage")
+
+    def __init__(self, *, show_usage: bool) -> None:
+        self.usage: Usage | None = None
+        self.done = False
+        self.error = False
+        self.events = 0
+        self.received = 0
+        self._first = 0
+        self._show_usage = show_usage
+        self._tail = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes that may go to the client now; raises UpstreamError for an event beyond all bounds."""
+        if self.done:
+            return b""
+        if self._tail:
+            data, self._tail = self._tail + data, b""
+        if data[-2:] != b"\n\n":
+            data = self._hold_back(data)
+        # A key is never spelt `\"usage\"`: inside a string the quotes are escaped and these bytes do not match.
+        if b"[DONE]" in data or b'"usage"' in data or b'"error"' in data:
+            return self._look(data)
+        self._count(data)
+        return data
+
+    def finish(self) -> bytes:
+        """What is left when the provider ended its answer without the last blank line."""
+        rest, self._tail = self._tail, b""
+        return self._look(rest + b"\n\n") if rest.strip() and not self.done else b""
+
+    def estimate(self) -> int:
+        """Tokens generated so far, by what was seen: an event carries one at least, four bytes of text are one.
+
+        The first event of a stream carries the role and no text, so its size is the envelope of all the others.
+        """
+        text = self.received - self.events * self._first
+        return max(self.events - 1, text // BYTES_PER_TOKEN, 0)
+
+    def _count(self, data: bytes) -> None:
+        count = data.count(b"\n\n") or 1
+        if not self.events and data:
+            self._first = len(data) // count
+        self.events += count if data else 0
+        self.received += len(data)
+
+    def _hold_back(self, data: bytes) -> bytes:
+        cut = 0
+        if b"\r" in data:
+            for found in _END.finditer(data):
+                cut = found.end()
+        else:
+            cut = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
+        self._tail = data[cut:]
+        if len(self._tail) > MAX_EVENT_BYTES:
+            raise UpstreamError("The provider sent an event that is too large.", code="upstream_bad_answer")
+        return data[:cut]
+
+    def _look(self, data: bytes) -> bytes:
+        passed: list[bytes] = []
+        start = 0
+        for found in _END.finditer(data):
+            event = data[start : found.end()]
+            start = found.end()
+            if self._pass(event):
+                passed.append(event)
+            if self.done:
+                break
+        return b"".join(passed)
+
+    def _pass(self, event: bytes) -> bool:
+        has_usage = _USAGE.search(event) is not None
+        if not has_usage and b"[DONE]" not in event and not _ERROR.search(event):
+            self._count(event)
+            return True
+        payload = b"\n".join(_DATA.findall(event))
+        if payload.strip() == b"[DONE]":
+            self.done = True
+            return False
+        try:
+            chunk = CHUNK.decode(payload)
+        except (msgspec.MsgspecError, RecursionError):
+            return True
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            self.error = True
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+            if not chunk.choices:
+                return self._show_usage
+        self._count(event)
+        return True
