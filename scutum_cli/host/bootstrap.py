@@ -10,7 +10,8 @@ from scutum_cli.errors import CliError
 from scutum_cli.host import path_link
 from scutum_cli.host.install import Install, Request
 from scutum_cli.host.layout import chosen_home
-from scutum_cli.host.progress import Progress, seconds
+from scutum_cli.host.progress import Progress
+from scutum_cli.host.words import duration
 
 
 def plan_lines(install: Install) -> list[str]:
@@ -53,7 +54,7 @@ def _closing_words(install: Install, progress: Progress) -> None:
         output.say(f"\nFirst answer, from {done.model} at {done.provider}{simulated}, {done.cost_usd} USD:")
         output.say(f"  {done.text}")
     config = install.config
-    output.say(f"\nScutum {install.source.version} runs after {seconds(progress.elapsed)}.")
+    output.say(f"\nScutum {install.source.version} runs after {duration(progress.elapsed)}.")
     output.say(f"  proxy  {config.proxy_url}/v1    admin  {config.admin_url}")
     advice = path_link.advice(install.layout)
     if advice is not None:

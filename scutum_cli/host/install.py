@@ -30,7 +30,7 @@ from scutum_cli.host.layout import Layout
 from scutum_cli.host.lock import host_lock
 from scutum_cli.host.progress import Progress
 
-_MEGABYTES = 330
+_MEGABYTES = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ class Install:
         del progress
         shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if Path(path).exists()), "/bin/false")
         made = process.run(
-            ["useradd", "--system", "--user-group", "--home-dir", self.layout.home, "--no-create-home", "--shell", shell,
-             self.user.name]
+            ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", self.layout.home,
+             "--shell", shell, self.user.name]
         )  # fmt: skip
         process.check(
             f"Making the system user {self.user.name}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  (a stepped-down process may be unable to load it later)
 import json
 import os
 import pwd
@@ -92,6 +93,8 @@ def step_down(owner: Owner) -> None:
     os.setgid(owner.gid)
     os.setuid(owner.uid)
     os.environ.update(HOME=owner.home, USER=owner.name, LOGNAME=owner.name)
+    # Where root stood may be out of the new user's reach.
+    os.chdir("/")
 
 
 def run_as(owner: Owner, action: Callable[[], Any]) -> Any:

@@ -98,8 +98,8 @@ class _Builder:
         if missing.package:
             # Until it is done the release counts as incomplete, whenever this is killed.
             (release / _MARKER).unlink(missing_ok=True)
-            own = [self._pip(release), "install", "--no-index", "--no-deps", "--no-compile", "--force-reinstall", wheel]
-            self._run("Installing Scutum", _flat(own))
+            offline = ("--no-index", "--no-deps", "--no-compile", "--force-reinstall")
+            self._run("Installing Scutum", _flat(self._pip(release), "install", *offline, wheel))
             shutil.rmtree(release / "dist", ignore_errors=True)
             (release / "dist").mkdir()
             shutil.copyfile(wheel, release / "dist" / wheel.name)
@@ -116,20 +116,20 @@ class _Builder:
         directory.mkdir(parents=True)
         create = [self._python, "-I", "-m", "venv", "--without-pip", directory / "venv"]
         self._run(f"Making {directory / 'venv'}", create)
-        install = [self._pip(directory), "install", "--no-compile", "--require-hashes", "-r", self._work / lock]
-        return "Installing packages", self._start(_flat(install))
+        install = _flat(self._pip(directory), "install", "--no-compile", "--require-hashes", "-r", self._work / lock)
+        return "Installing packages", self._start(install)
 
     def _wheel(self) -> Path:
         """The package as a wheel; built without an index in an environment that has the build tools."""
         if self._source.is_wheel:
             return self._source.path
         pip = self._pip(self._work)
-        tools = [pip, "install", "--no-compile", "--require-hashes", "-r", self._work / "build.txt"]
-        self._run("Installing the build tools", _flat(tools))
+        tools = _flat(pip, "install", "--no-compile", "--require-hashes", "-r", self._work / "build.txt")
+        self._run("Installing the build tools", tools)
         self._run(
             "Building Scutum's package",
-            _flat([pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation",
-                   "--wheel-dir", self._work, self._source.path]),
+            _flat(pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation",
+                  "--wheel-dir", self._work, self._source.path),
         )  # fmt: skip
         return next(self._work.glob("scutum_gateway-*.whl"))
 
@@ -166,7 +166,7 @@ class _Builder:
             )
 
 
-def _flat(parts: list[Any]) -> list[str | Path]:
+def _flat(*parts: str | Path | list[str | Path]) -> list[str | Path]:
     return [inner for part in parts for inner in (part if isinstance(part, list) else [part])]
 
 

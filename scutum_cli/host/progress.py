@@ -10,21 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scutum_cli import output
+from scutum_cli.host.words import duration
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-def seconds(value: float) -> str:
-    """A duration as people say it: 0.4 s, 12 s, 2 m 5 s."""
-    if value < 10:
-        return f"{value:.1f} s"
-    return f"{value:.0f} s" if value < 60 else f"{int(value) // 60} m {int(value) % 60} s"
-
-
 class Progress:
-    """Counts steps of `total`; `tick` may be called at any time to move the live line."""
+    """Counts steps of `total` (0: does not count them); `tick` may be called at any time to move the live line."""
 
-    def __init__(self, total: int, log: Path | None = None) -> None:
+    def __init__(self, total: int = 0, log: Path | None = None) -> None:
         self._total = total
         self._log = log
         self._number = 0
@@ -64,7 +58,7 @@ class Progress:
         if self._live:
             spent = time.monotonic() - self._step_began
             sign = _SPINNER[int(spent * 8) % len(_SPINNER)]
-            sys.stderr.write(f"\r\x1b[2K{sign} {self._head()} {self._name}  {seconds(spent)}")
+            sys.stderr.write(f"\r\x1b[2K{sign} {self._head()}{self._name}  {duration(spent)}")
             sys.stderr.flush()
 
     def wait(self, pause: float = 0.1) -> None:
@@ -80,14 +74,14 @@ class Progress:
                 file.write(f"{stamp} {text}\n")
 
     def _head(self) -> str:
-        return f"[{self._number:>{len(str(self._total))}}/{self._total}]"
+        return f"[{self._number:>{len(str(self._total))}}/{self._total}] " if self._total else ""
 
     def _clear(self) -> None:
         if self._live:
             sys.stderr.write("\r\x1b[2K")
 
     def _finish(self, word: str, name: str, notes: list[str]) -> None:
-        spent = seconds(time.monotonic() - self._step_began)
+        spent = duration(time.monotonic() - self._step_began)
         text = f"{name}: {', '.join(notes)}" if notes else name
-        output.say(f"{self._head()} {text}  ({'failed after ' if word == 'failed' else ''}{spent})")
+        output.say(f"{self._head()}{text}  ({'failed after ' if word == 'failed' else ''}{spent})")
         self.note(f"{word}: {text} ({spent})")

@@ -1,0 +1,63 @@
+"""scutum install."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scutum_cli import options
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog=options.examples(
+        "scutum install --dry-run               # the plan",
+        "scutum install --home /srv/scutum --proxy-port 4100 --admin-port 8186   # a second one on this host",
+        "scutum install --from ./scutum_gateway-0.1.0-py3-none-any.whl --sha256 HEX",
+    )
+)
+def install(
+    origin: Annotated[
+        str | None,
+        typer.Option("--from", help="A checkout, a wheel, or a wheel's address.", metavar="DIR|WHEEL|URL"),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", help="The wheel's sum; needed with an address.", metavar="HEX")
+    ] = None,
+    proxy_port: Annotated[
+        str | None, typer.Option("--proxy-port", help="Where clients connect (4000).", metavar="PORT")
+    ] = None,
+    admin_port: Annotated[
+        str | None, typer.Option("--admin-port", help="Where the admin API listens (8086).", metavar="PORT")
+    ] = None,
+    proxy_workers: Annotated[
+        str | None, typer.Option("--proxy-workers", help="Proxy processes (one per CPU).", metavar="N")
+    ] = None,
+    run_as: Annotated[
+        str | None, typer.Option("--run-as", help="As root: who runs the services (scutum).", metavar="USER")
+    ] = None,
+    home: options.Home = None,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Set up a gateway on this host, from nothing to an answer. Safe to run again at any time."""
+    from scutum_cli.host.bootstrap import perform
+    from scutum_cli.host.install import Request
+    from scutum_cli.host.layout import chosen_home
+
+    request = Request(
+        home=chosen_home(home),
+        origin=origin,
+        sha256=sha256,
+        proxy_port=_number(proxy_port, "--proxy-port", 65_535),
+        admin_port=_number(admin_port, "--admin-port", 65_535),
+        proxy_workers=_number(proxy_workers, "--proxy-workers", 256),
+        run_as=run_as,
+    )
+    perform(request, dry_run=dry_run, ask=not yes)
+
+
+def _number(text: str | None, flag: str, high: int) -> int | None:
+    return None if text is None else options.whole(text, flag, low=1, high=high)

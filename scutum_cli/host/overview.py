@@ -1,0 +1,122 @@
+"""One look at an install: what `scutum status` shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from scutum_cli import errors
+from scutum_cli.client.http import AdminClient
+from scutum_cli.errors import CliError
+from scutum_cli.host import config, first_answer, health, packages, state
+from scutum_cli.host.layout import Layout
+from scutum_cli.settings import Context
+
+HEALTHY, DEGRADED, DOWN = "healthy", "degraded", "down"
+EXIT_CODES = {HEALTHY: errors.OK, DEGRADED: errors.FINDINGS, DOWN: errors.UNREACHABLE}
+_ADMIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`findings` are sentences about what is wrong; `today` is the usage total since midnight, if the admin told."""
+
+    word: str
+    home: str
+    version: str | None
+    proxy_url: str
+    admin_url: str
+    schema: dict[str, Any]
+    services: list[state.ServiceState]
+    today: dict[str, Any] | None
+    findings: list[str]
+    hints: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "status": self.word,
+            "home": self.home,
+            "version": self.version,
+            "proxy_url": self.proxy_url,
+            "admin_url": self.admin_url,
+            "schema": self.schema or None,
+            "services": [service.as_json() for service in self.services],
+            "today": self.today,
+            "findings": self.findings,
+            "next": self.hints,
+        }
+
+
+def look(layout: Layout) -> Overview:
+    """Asks the process table, the proxy and the admin; takes a fraction of a second and needs nothing to be up."""
+    host = config.load(layout.yaml_file)
+    services = state.all_services(layout, host)
+    proxy, admin = health.proxy(host), health.admin(host)
+    schema = admin.body.get("schema") or {}
+    findings = _findings(services, proxy, admin, schema)
+    if all(service.state == state.DOWN for service in services) or (not proxy.status and not admin.status):
+        word = DOWN
+    else:
+        word = DEGRADED if findings else HEALTHY
+    today = _today(layout, host) if admin.ok else None
+    return Overview(
+        word=word,
+        home=str(layout.home),
+        version=packages.current_version(layout),
+        proxy_url=f"{host.proxy_url}/v1",
+        admin_url=host.admin_url,
+        schema=schema,
+        services=services,
+        today=today,
+        findings=findings,
+        hints=_hints(word, services, today),
+    )
+
+
+def _findings(
+    services: list[state.ServiceState], proxy: health.Answer, admin: health.Answer, schema: dict[str, Any]
+) -> list[str]:
+    found = []
+    for service in services:
+        if service.state != state.RUNNING:
+            reason = f": {service.last_reason}" if service.last_reason else ""
+            found.append(f"{service.name} is {service.state}{reason}")
+    if not proxy.ok:
+        found.append("the proxy does not answer" if not proxy.status else "the proxy is not ready")
+    if not admin.ok:
+        checks = [f"{name}: {word}" for name, word in (admin.body.get("checks") or {}).items() if word != "ok"]
+        found.append(
+            "the admin API does not answer" if not admin.status else f"admin: {', '.join(checks) or 'degraded'}"
+        )
+    if schema.get("current") != schema.get("expected"):
+        found.append(f"the database's schema is {schema.get('current')}, not {schema.get('expected')}")
+    return found
+
+
+def _hints(word: str, services: list[state.ServiceState], today: dict[str, Any] | None) -> list[str]:
+    if word == DOWN or any(service.state == state.ORPHANED for service in services):
+        return ["scutum up"]
+    if word == DEGRADED:
+        bad = next((service.name for service in services if service.state != state.RUNNING), "")
+        return ["scutum ps", f"scutum logs --since 10m {bad}".rstrip()]
+    if today is not None and not today.get("requests"):
+        return ['scutum chat "Hello" --model fast', "scutum providers add --help"]
+    return []
+
+
+def _today(layout: Layout, host: config.HostConfig) -> dict[str, Any] | None:
+    """Requests and cost since local midnight; None when this user has no way to ask."""
+    context = first_answer.context_of(layout.home) or Context(
+        "status", host.admin_url, host.proxy_url, home=str(layout.home)
+    )
+    midnight = dt.datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    client = AdminClient(context, seconds=_ADMIN_SECONDS)
+    try:
+        answer = client.get("/api/v1/usage", {"by": "model", "since": midnight.isoformat()})
+    except CliError:
+        return None
+    finally:
+        client.close()
+    total = answer.get("total") if isinstance(answer, dict) else None
+    return total if isinstance(total, dict) else None
