@@ -114,7 +114,7 @@ class _Builder:
     def _dependencies(self, directory: Path, lock: str) -> tuple[str, process.Running]:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        create = [self._python, "-I", "-m", "venv", "--without-pip", directory / "venv"]
+        create: list[str | Path] = [self._python, "-I", "-m", "venv", "--without-pip", directory / "venv"]
         self._run(f"Making {directory / 'venv'}", create)
         install = _flat(self._pip(directory), "install", "--no-compile", "--require-hashes", "-r", self._work / lock)
         return "Installing packages", self._start(install)

@@ -62,10 +62,10 @@ def mains(found: list[procfs.Found], service: str) -> list[procfs.Found]:
 def _one(
     layout: Layout, config: HostConfig, name: str, processes: list[procfs.Found], *, supervised: bool
 ) -> ServiceState:
-    record = _record(layout, name)
+    noted = record(layout, name)
     wanted = config.proxy_workers if name == "proxy" else 1
     ready = [process for process in processes if not process.starting]
-    pause = delay(int(record.get("streak", 0)))
+    pause = delay(int(noted.get("streak", 0)))
     waiting = [process for process in processes if process.starting and time.time() - process.started < pause]
     if not processes:
         state = DOWN
@@ -75,7 +75,7 @@ def _one(
         state = RUNNING
     else:
         state = WAITING if waiting else STARTING
-    last = record.get("last") or {}
+    last = noted.get("last") or {}
     return ServiceState(
         name=name,
         state=state,
@@ -83,15 +83,16 @@ def _one(
         wanted=wanted,
         since=min((process.started for process in ready), default=None),
         memory_bytes=sum(process.rss_bytes for process in processes),
-        restarts=int(record.get("restarts", 0)),
+        restarts=int(noted.get("restarts", 0)),
         last_reason=last.get("reason"),
         last_at=last.get("at"),
     )
 
 
-def _record(layout: Layout, name: str) -> dict[str, Any]:
+def record(layout: Layout, name: str) -> dict[str, Any]:
+    """What the supervisor noted about a service: see `supervise`."""
     try:
-        record = json.loads((layout.services / f"{name}.json").read_text())
+        noted = json.loads((layout.services / f"{name}.json").read_text())
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return noted if isinstance(noted, dict) else {}

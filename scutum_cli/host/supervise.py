@@ -2,7 +2,7 @@
 
 `scutum install` copies this one file to supervisor/lib/scutum_supervise.py, so it imports nothing of Scutum. The hooks
 keep run/services/<name>.json: {"supervisor": pid, "restarts": n, "streak": deaths in a row that came within a minute,
-"pids": {pid: start time}, "last": {"at", "pid", "reason"} | null}.
+"pids": {pid: start time}, "ready": [pid], "last": {"at", "pid", "reason"} | null}.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class LineFile(FileStream):  # type: ignore[misc]
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._partial: dict[int, bytes] = {}
+        self._service = Path(self._filename).stem
 
     def __call__(self, data: dict[str, Any]) -> None:
         pid = data["pid"]
@@ -56,6 +57,11 @@ class LineFile(FileStream):  # type: ignore[misc]
         spoken = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
         if spoken:
             self.last_words[pid] = spoken[-1][:500]
+        # A process that logs "ready": true can take the place of an older one.
+        if '"ready": true' in text:
+            state = _read(self._service)
+            state["ready"] = sorted({*state["ready"], pid})
+            _write(self._service, state)
 
 
 def _path(name: str) -> Path:
@@ -68,7 +74,7 @@ def _read(name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         state = {}
     if state.get("supervisor") != os.getpid():
-        state = {"supervisor": os.getpid(), "restarts": 0, "streak": 0, "pids": {}, "last": None}
+        state = {"supervisor": os.getpid(), "restarts": 0, "streak": 0, "pids": {}, "ready": [], "last": None}
     return dict(state)
 
 
@@ -83,6 +89,7 @@ def after_spawn(watcher: Any, pid: int, **_: Any) -> bool:
     state = _read(watcher.name)
     alive = {str(known) for known in watcher.processes}
     state["pids"] = {known: at for known, at in state["pids"].items() if known in alive} | {str(pid): time.time()}
+    state["ready"] = [known for known in state["ready"] if str(known) in alive]
     _write(watcher.name, state)
     return True
 
@@ -102,6 +109,7 @@ def after_reap(watcher: Any, process_pid: int, exit_code: int | None, **_: Any) 
     words = LineFile.last_words.pop(process_pid, None)
     state = _read(watcher.name)
     started = state["pids"].pop(str(process_pid), time.time())
+    state["ready"] = [pid for pid in state["ready"] if pid != process_pid]
     asked: set[int] = getattr(watcher, "asked_to_end", set())
     if watcher.is_stopping() or watcher.is_stopped() or process_pid in asked:
         asked.discard(process_pid)
@@ -116,7 +124,7 @@ def after_reap(watcher: Any, process_pid: int, exit_code: int | None, **_: Any) 
 def after_stop(watcher: Any, **_: Any) -> bool:
     """A service that was stopped on purpose starts with a clean slate."""
     state = _read(watcher.name)
-    state.update(streak=0, pids={})
+    state.update(streak=0, pids={}, ready=[])
     _write(watcher.name, state)
     return True
 

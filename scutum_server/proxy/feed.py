@@ -85,7 +85,9 @@ class ConfigFeed:
         # 100 000 keys are half a million objects: out of the collector's sight they cost no pauses later.
         gc.collect()
         gc.freeze()
-        log.info("configuration loaded", extra={"version": fresh.version, "keys": len(fresh.credentials) - 1})
+        log.info(
+            "configuration loaded", extra={"version": fresh.version, "keys": len(fresh.credentials) - 1, "ready": True}
+        )
 
 
 def apply(snapshot: Snapshot, batch: Batch) -> None:

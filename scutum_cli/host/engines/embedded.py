@@ -116,7 +116,8 @@ class Embedded:
         deadline = time.monotonic() + _HEALTHY_SECONDS
         while True:
             new = [process for process in state.mains(self._processes(), "proxy") if process.pid not in old]
-            if sum(self._is_ready(process) for process in new) >= count:
+            ready = set(state.record(self.layout, "proxy").get("ready", ()))
+            if sum(process.pid in ready for process in new) >= count:
                 break
             if time.monotonic() > deadline:
                 raise CliError(
@@ -129,9 +130,6 @@ class Embedded:
             time.sleep(0.1)
             tick()
         self._set_proxies(count)
-
-    def _is_ready(self, process: procfs.Found) -> bool:
-        return not process.starting and (self.layout.services / f"proxy-{process.pid}.ready").exists()
 
     def _set_proxies(self, count: int) -> None:
         supervisor.send(self.layout, supervisor.command("set", name="proxy", options={"numprocesses": count}))
