@@ -129,8 +129,9 @@ def price(
 
 def _is_private(base_url: str) -> bool:
     """True for servers of the operator's own, whose prices nobody publishes, so that they do not load the catalogue."""
-    host = urlsplit(base_url).hostname or ""
+    host = ""
     try:
+        host = urlsplit(base_url).hostname or ""
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return "." not in host

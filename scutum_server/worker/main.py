@@ -1,0 +1,84 @@
+"""Composition root of the background side: usage records into Postgres, and the partitions they go to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+
+import uvloop
+
+from scutum_server.errors import Unavailable
+from scutum_server.infra import logs
+from scutum_server.infra.redis import make_redis
+from scutum_server.settings import WorkerSettings
+from scutum_server.usage.ingest import Ingest
+from scutum_server.usage.store import SpendStore, UsageQueue
+from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
+from scutum_server.worker.store import HeartbeatStore
+
+log = logging.getLogger(__name__)
+
+FINISH_SECONDS = 4.0
+UPKEEP_SECONDS = 86_400.0
+RETRY_SECONDS = 2.0
+
+
+def run(settings: WorkerSettings) -> None:
+    """Runs until SIGTERM or SIGINT, then finishes the batch in hand within four seconds."""
+    logs.configure("worker")
+    uvloop.run(_main(settings))
+
+
+async def _main(settings: WorkerSettings) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    redis = make_redis(settings.redis, name="worker")
+    spend = SpendStore(settings.database)
+    # The host's name outlives a restart, so that the successor finds what this process had in hand.
+    ingest = Ingest(UsageQueue(redis, socket.gethostname()), spend, stop)
+
+    def report() -> Beat:
+        progress = ingest.progress
+        return beat(waiting=progress.waiting, stored=progress.stored, rejected=progress.rejected)
+
+    heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
+    log.info("Worker started")
+    try:
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(heartbeat.run()), group.create_task(_upkeep(settings))]
+            await _until_stopped(group.create_task(ingest.run()), stop)
+            for task in others:
+                task.cancel()
+    finally:
+        await spend.close()
+        await redis.aclose()
+    log.info("Worker stopped", extra={"stored": ingest.progress.stored})
+
+
+async def _until_stopped(ingest: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Waits for the signal, then for the batch in hand; a batch that takes too long comes again after the start."""
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({ingest, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.wait({ingest}, timeout=FINISH_SECONDS)
+    ingest.cancel()
+
+
+async def _upkeep(settings: WorkerSettings) -> None:
+    """Partitions for the coming months, at the start and daily; on a connection of its own."""
+    store = SpendStore(settings.database)
+    complained = False
+    while True:
+        try:
+            await store.ensure_partitions()
+            await store.close()
+            complained = False
+            await asyncio.sleep(UPKEEP_SECONDS)
+        except Unavailable as error:
+            if not complained:
+                log.warning("Partitions cannot be kept: %s", error)
+            complained = True
+            await asyncio.sleep(RETRY_SECONDS)
