@@ -58,15 +58,17 @@ class Root(grammar.Group):
         del ctx
         return load(cmd_name) if cmd_name in COMMANDS else None
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        del ctx
+        return ["COMMAND", "[OPTIONS]"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
         del ctx
         for section in (HOST, SERVER):
             rows = [(name, row[3]) for name, row in COMMANDS.items() if row[2] == section]
             with formatter.section(section):
                 formatter.write_dl(rows)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        self.format_commands(ctx, formatter)
         with formatter.section("Every command takes"):
             formatter.write_dl([*grammar.common_options(), ("-h, --help", "What it does, with examples.")])
 

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from scutum_cli import options
 from scutum_cli.errors import CliError
 
-EVERYWHERE = "Every command also takes -o json|yaml|csv and more: scutum --help"
+EVERYWHERE = "More options, the same on every command: scutum --help"
 PLAIN = (str, bool, list[str])
 
 
@@ -31,25 +31,50 @@ class PlainText:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-class Command(TyperCommand):
-    """A verb."""
+class Plainer:
+    """Help without Typer's braces, type names and cut sentences; mixed into commands and groups."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces = [_spelled(param) for param in self.get_params(ctx) if param.param_type_name == "argument"]  # type: ignore[attr-defined]
+        return [*pieces, "[OPTIONS]"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        params = [param for param in self.get_params(ctx) if not param.hidden]  # type: ignore[attr-defined]
+        arguments = [(_spelled(param), param.help or "") for param in params if param.param_type_name == "argument"]
+        flags = [param.get_help_record(ctx) for param in params if param.param_type_name == "option"]
+        for heading, rows in (("Arguments", arguments), ("Options", flags)):
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         del ctx
-        _write_epilog(self.epilog, formatter)
+        for text in (self.epilog, EVERYWHERE):  # type: ignore[attr-defined]
+            if text:
+                formatter.write_paragraph()
+                formatter.write_text(text)
 
 
-class Group(TyperGroup):
+class Command(Plainer, TyperCommand):
+    """A verb."""
+
+
+class Group(Plainer, TyperGroup):
     """A noun; an unknown verb names the nearest one."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        del ctx
+        return ["[VERB]" if self.invoke_without_command else "VERB", "[OPTIONS]"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, _first_line(verb)) for name, verb in self.commands.items() if not verb.hidden])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             raise unknown_command(ctx.command_path, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        del ctx
-        _write_epilog(self.epilog, formatter)
 
 
 def build(app: typer.Typer, name: str, *, server: bool) -> Any:
@@ -59,6 +84,8 @@ def build(app: typer.Typer, name: str, *, server: bool) -> Any:
     app.info.cls = Group
     if app.registered_callback is not None:
         app.registered_callback.cls = Group
+    # Scripts for completion are our own: `scutum completions`.
+    app._add_completion = False  # noqa: SLF001
     command: Any = typer.main.get_command(app)
     command.name = name
     if isinstance(command, Group):
@@ -132,8 +159,11 @@ def _lighten(param: Any) -> None:
         param._runtime_param = PlainText()  # noqa: SLF001
 
 
-def _write_epilog(epilog: str | None, formatter: Any) -> None:
-    for text in (epilog, EVERYWHERE):
-        if text:
-            formatter.write_paragraph()
-            formatter.write_text(text)
+def _spelled(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    name = f"{name}…" if argument.nargs == -1 else name
+    return name if argument.required else f"[{name}]"
+
+
+def _first_line(command: Any) -> str:
+    return str(command.help or "").strip().partition("\n")[0]

@@ -97,11 +97,7 @@ def _sort(value: str | None) -> str | None:
 
 
 def _filter(value: list[str] | None) -> list[str] | None:
-    for item in value or []:
-        name, sign, wanted = item.partition("=")
-        if not sign or not name:
-            raise CliError(f"--filter takes NAME=VALUE, not {item!r}.", hint="for example: --filter state=active")
-        view.filters.append((name, wanted))
+    view.filters.extend(pairs(value or [], "--filter").items())
     return value
 
 
@@ -190,6 +186,17 @@ def names(text: str, flag: str) -> list[str]:
     found = [name.strip() for name in text.split(",")]
     if not all(found):
         raise CliError(f"{flag} takes names with commas between them, not {text!r}.")
+    return found
+
+
+def pairs(values: list[str], flag: str) -> dict[str, str]:
+    """`NAME=VALUE`s as a mapping; CliError for anything else."""
+    found = {}
+    for item in values:
+        name, sign, value = item.partition("=")
+        if not sign or not name:
+            raise CliError(f"{flag} takes NAME=VALUE, not {item!r}.")
+        found[name] = value
     return found
 
 

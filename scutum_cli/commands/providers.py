@@ -1,0 +1,229 @@
+"""`scutum providers`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scutum_cli import errors, options, output
+from scutum_cli.client import api
+from scutum_cli.commands import present
+from scutum_cli.errors import CliError
+from scutum_cli.options import DryRun, Yes, examples, listing
+from scutum_cli.render import providers
+
+if TYPE_CHECKING:
+    from scutum_cli.client.types import Probe, ProviderCreate, ProviderUpdate
+
+app = typer.Typer(
+    help="The vendor accounts and servers that requests go to.",
+    epilog=examples(
+        "scutum providers add openai --kind openai --api-key-stdin < key.txt",
+        "scutum providers test openai",
+        "scutum models add gpt-5-mini --provider openai",
+    ),
+)
+KINDS = ("openai", "sim")
+Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Id or name.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="Where it listens, including /v1.")]
+KeyStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the vendor's key from standard input.")]
+Timeout = Annotated[str | None, typer.Option("--timeout", metavar="10m", help="For a whole call.")]
+CaBundle = Annotated[
+    str | None, typer.Option("--ca-bundle", metavar="FILE", help="On the server: who vouches for its certificate.")
+]
+
+
+@app.command("list", epilog=examples("scutum providers list", "scutum providers list --columns name,models"))
+@listing
+def list_() -> None:
+    """List the providers."""
+    empty = "No providers yet. Add one: scutum providers add NAME --kind openai --api-key-stdin"
+    present.show_list(api.connect().providers, providers.COLUMNS, empty=empty)
+
+
+@app.command(epilog=examples("scutum providers show openai"))
+def show(provider: Provider) -> None:
+    """Show one provider; of its key only the beginning and the end."""
+    present.show_one(api.connect().provider(provider), providers.DETAILS)
+
+
+@app.command(
+    epilog=examples(
+        "scutum providers add openai --kind openai --api-key-stdin < key.txt",
+        "scutum providers add local --kind openai --base-url http://127.0.0.1:8000/v1",
+        "scutum providers add practice --kind sim",
+    )
+)
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="openai (or compatible) or sim.")],
+    base_url: BaseUrl = None,
+    api_key_stdin: KeyStdin = False,
+    timeout: Timeout = None,
+    ca_bundle: CaBundle = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Add a provider; its key is kept encrypted and never shown again."""
+    body: ProviderCreate = {"name": name, "kind": _kind(kind)}
+    if base_url is not None:
+        body["base_url"] = base_url
+    settings = _settings(timeout, ca_bundle)
+    if settings:
+        body["settings"] = settings
+    if dry_run:
+        output.preview(f"add the provider {name} of kind {kind}", body)
+        return
+    if api_key_stdin:
+        body["api_key"] = options.secret_from_stdin("API key")
+    made = api.connect().create_provider(body)
+    output.changed(made, f"Provider {made['name']} added ({made['id']}). Try it: scutum providers test {made['name']}")
+
+
+@app.command(
+    epilog=examples(
+        "scutum providers update openai --api-key-stdin < new-key.txt",
+        "scutum providers update local --base-url http://127.0.0.1:8001/v1",
+    )
+)
+def update(
+    provider: Provider,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="A new name.")] = None,
+    base_url: BaseUrl = None,
+    api_key_stdin: KeyStdin = False,
+    timeout: Timeout = None,
+    ca_bundle: CaBundle = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Change a provider; what is not named stays."""
+    body: ProviderUpdate = {}
+    if name is not None:
+        body["name"] = name
+    if base_url is not None:
+        body["base_url"] = base_url
+    settings = _settings(timeout, ca_bundle)
+    if settings:
+        body["settings"] = settings
+    if not body and not api_key_stdin:
+        raise CliError("Nothing to change was given.", hint="scutum providers update --help")
+    if dry_run:
+        output.preview(f"update the provider {provider}", body)
+        return
+    if api_key_stdin:
+        body["api_key"] = options.secret_from_stdin("API key")
+    changed = api.connect().update_provider(provider, body)
+    output.changed(changed, f"Provider {changed['name']} updated.")
+
+
+@app.command(epilog=examples("scutum providers delete openai", "scutum providers delete openai --cascade --yes"))
+def delete(
+    provider: Provider,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Delete its models too.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Delete a provider."""
+    server = api.connect()
+    found = server.provider(provider)
+    models = f" and its models {', '.join(found['models'])}" if cascade and found["models"] else ""
+    if dry_run:
+        output.preview(f"delete the provider {found['name']}{models} ({found['id']})")
+        return
+    output.confirm(f"Delete the provider {found['name']}{models}?", yes=yes)
+    server.delete_provider(found["id"], cascade=cascade)
+    output.changed({"id": found["id"], "deleted": True}, f"Provider {found['name']}{models} deleted.")
+
+
+@app.command(epilog=examples("scutum providers test openai"))
+def test(provider: Provider) -> None:
+    """Make one small real call to a provider and say what came of it."""
+    probe = api.connect().test_provider(provider)
+    if not probe["ok"]:
+        raise _failed(provider, probe)
+    present.show_one(probe, providers.PROBE)
+
+
+@app.command(
+    epilog=examples(
+        "scutum providers sim sim --latency 200ms --ttft 50ms",
+        "scutum providers sim sim --error-rate 30% --error-kind rate_limit",
+        "scutum providers sim sim --reset",
+    )
+)
+def sim(
+    provider: Provider,
+    latency: Annotated[str | None, typer.Option("--latency", metavar="200ms", help="Before each answer.")] = None,
+    ttft: Annotated[str | None, typer.Option("--ttft", metavar="50ms", help="Before a stream's first piece.")] = None,
+    chunk: Annotated[str | None, typer.Option("--chunk", metavar="10ms", help="Between a stream's pieces.")] = None,
+    error_rate: Annotated[
+        str | None, typer.Option("--error-rate", metavar="0.3", help="The share of calls that fail: 0.3 or 30%.")
+    ] = None,
+    error_kind: Annotated[
+        str | None,
+        typer.Option(
+            "--error-kind",
+            metavar="KIND",
+            help="rate_limit, server_error, overloaded, timeout, truncated, garbage or refused.",
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option("--shape", metavar="SHAPE", help="Of the answers: normal, tools or changed.")
+    ] = None,
+    tokens: Annotated[str | None, typer.Option("--tokens", metavar="N", help="In each answer.")] = None,
+    seed: Annotated[str | None, typer.Option("--seed", metavar="N", help="Another seed, other answers.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First set every dial back.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Set the dials of a simulated provider: how slow it is, how it fails, what it answers."""
+    dials: dict[str, Any] = dict.fromkeys(SIM_DIALS) if reset else {}
+    for name, text, flag in (
+        ("latency_ms", latency, "--latency"),
+        ("ttft_ms", ttft, "--ttft"),
+        ("chunk_ms", chunk, "--chunk"),
+    ):
+        if text is not None:
+            dials[name] = options.milliseconds(text, flag)
+    if error_rate is not None:
+        dials["error_rate"] = options.fraction(error_rate, "--error-rate")
+    dials |= {name: text for name, text in (("error_kind", error_kind), ("shape", shape)) if text is not None}
+    if tokens is not None:
+        dials["completion_tokens"] = options.whole(tokens, "--tokens", low=1)
+    if seed is not None:
+        dials["seed"] = options.whole(seed, "--seed")
+    if not dials:
+        raise CliError("No dial was given.", hint="scutum providers sim --help")
+    if dry_run:
+        output.preview(f"set the dials of {provider}", {"settings": dials})
+        return
+    changed = api.connect().update_provider(provider, {"settings": dials})
+    said = ", ".join(f"{name}={value}" for name, value in changed["settings"].items()) or "all at their defaults"
+    output.changed(changed, f"Dials of {changed['name']}: {said}.")
+
+
+SIM_DIALS = ("latency_ms", "ttft_ms", "chunk_ms", "error_rate", "error_kind", "shape", "completion_tokens", "seed")
+
+
+def _kind(text: str) -> Any:
+    if text not in KINDS:
+        raise CliError(f"--kind must be {' or '.join(KINDS)}, not {text!r}.")
+    return text
+
+
+def _settings(timeout: str | None, ca_bundle: str | None) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if timeout is not None:
+        settings["timeouts"] = {"total_ms": options.milliseconds(timeout, "--timeout")}
+    if ca_bundle is not None:
+        settings["ca_bundle"] = ca_bundle
+    return settings
+
+
+def _failed(provider: str, probe: Probe) -> CliError:
+    error = probe["error"]
+    return CliError(
+        f"{provider} does not answer as it should after {probe['latency_ms']} ms.",
+        exit_code=errors.UNREACHABLE,
+        code=error["code"] if error else "upstream_error",
+        why=error["message"] if error else None,
+        hint=(error["hint"] if error else None) or f"scutum providers show {provider}",
+    )
