@@ -1,0 +1,196 @@
+"""Providers, models, aliases and settings, as a client of the admin API meets them."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+import pytest
+
+from scutum_server.infra.crypto import SecretBox
+from tests.integration.admin.conftest import Admin
+
+SECRET = "sk-proj-0123456789abcdefWXYZ"
+LOCAL = {"name": "local", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": SECRET}
+
+
+async def test_a_new_install_answers_to_the_usual_names(admin: Admin) -> None:
+    (provider,) = (await admin.get("/providers"))["items"]
+    assert (provider["name"], provider["kind"], provider["simulated"]) == ("sim", "sim", True)
+    assert provider["models"] == ["sim", "sim-embedding"]
+    assert {model["name"]: model["kind"] for model in (await admin.get("/models"))["items"]} == {
+        "sim": "chat", "sim-embedding": "embedding",
+    }  # fmt: skip
+    aliases = (await admin.get("/aliases"))["items"]
+    assert [alias["name"] for alias in aliases] == ["coding", "cost-effective", "fast", "powerful", "reasoning", "smart"]
+    assert {alias["resolves_to"] for alias in aliases} == {"sim"}
+
+
+async def test_a_provider_s_key_is_wrapped_and_only_hinted_at(admin: Admin) -> None:
+    provider = await admin.make("/providers", **LOCAL)
+    assert provider["api_key_hint"] == "sk-…WXYZ"
+    (row,) = admin.sql("SELECT api_key_wrapped FROM providers WHERE name = 'local'")
+    assert SecretBox(b"k" * 32).unwrap(row["api_key_wrapped"], provider["id"]) == SECRET
+    assert await admin.get("/providers/local") == provider
+    (trail,) = admin.audit("provider.create")[1:]
+    assert trail["diff"]["after"]["api_key"] == "[redacted]"
+    assert admin.config("provider", provider["id"]) == 1
+
+
+async def test_a_provider_is_changed_field_by_field(admin: Admin) -> None:
+    created = await admin.make("/providers", **LOCAL, settings={"timeouts": {"connect_ms": 100, "total_ms": 9000}})
+    changed = await admin.call(
+        "PATCH", "/providers/local", json={"settings": {"timeouts": {"connect_ms": None, "first_byte_ms": 50}}}
+    )
+    assert changed.json()["settings"] == {"timeouts": {"total_ms": 9000, "first_byte_ms": 50}}
+    same_hint = SECRET.replace("0123", "3210")
+    changed = await admin.call("PATCH", "/providers/local", json={"api_key": same_hint})
+    assert changed.json()["api_key_hint"] == created["api_key_hint"]
+    assert admin.audit("provider.update")[-1]["diff"] == {
+        "before": {"api_key": "[redacted]"}, "after": {"api_key": "[redacted]"},
+    }  # fmt: skip
+    changed = await admin.call("PATCH", "/providers/local", json={"api_key": None, "base_url": None, "name": "remote"})
+    assert changed.json()["api_key_hint"] is None
+    assert changed.json()["base_url"] == "https://api.openai.com/v1"
+    assert admin.sql("SELECT api_key_wrapped FROM providers WHERE name = 'remote'") == [{"api_key_wrapped": None}]
+    before = len(admin.audit("provider.update"))
+    await admin.call("PATCH", "/providers/remote", json={"name": "remote"})
+    assert len(admin.audit("provider.update")) == before
+    await admin.fails("PATCH", "/providers/remote", 409, "name_taken", json={"name": "sim"})
+
+
+async def test_the_simulator_is_changed_live(admin: Admin) -> None:
+    changed = await admin.call("PATCH", "/providers/sim", json={"settings": {"latency_ms": 200, "error_kind": "overloaded"}})
+    assert changed.json()["settings"] == {"latency_ms": 200, "error_kind": "overloaded"}
+    await admin.fails("PATCH", "/providers/sim", 400, "invalid_field", json={"api_key": "x" * 20})
+
+
+async def test_a_provider_in_use_stays_unless_told_to_cascade(admin: Admin) -> None:
+    problem = await admin.fails("DELETE", "/providers/sim", 409, "provider_in_use")
+    assert "sim-embedding" in problem["detail"]
+    assert (await admin.call("DELETE", "/providers/sim?cascade=true")).status_code == 204
+    assert (await admin.get("/models"))["items"] == []
+    assert {alias["resolves_to"] for alias in (await admin.get("/aliases"))["items"]} == {None}
+    assert len(admin.audit("model.delete")) == 2 and len(admin.audit("provider.delete")) == 1
+    await admin.fails("GET", "/providers/sim", 404, "provider_not_found")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"base_url": "ftp://x/v1"}, "base_url"),
+        ({"base_url": "http://user:pw@x/v1"}, "base_url"),
+        ({"base_url": "http://x/v1#frag"}, "base_url"),
+        ({"base_url": "http://x/v1?a=b"}, "base_url"),
+        ({"base_url": "http:///v1"}, "base_url"),
+        ({"base_url": "http://x:99999/v1"}, "base_url"),
+        ({"base_url": "http://x y/v1"}, "base_url"),
+        ({"base_url": "http://x/v1\r\nHost: y"}, "base_url"),
+        ({"base_url": "http://exämple/v1"}, "base_url"),
+        ({"base_url": "http://[::1/v1"}, "base_url"),
+        ({"base_url": ""}, "base_url"),
+        ({"api_key": "two words"}, "api_key"),
+        ({"api_key": "line\nend"}, "api_key"),
+        ({"api_key": ""}, "api_key"),
+        ({"name": "a b"}, "name"),
+        ({"name": "größe"}, "name"),
+        ({"name": "a/b"}, "name"),
+        ({"settings": {"timeouts": {"connect_ms": "5"}}}, "settings.timeouts.connect_ms"),
+        ({"settings": {"timeouts": {"connect_ms": 0}}}, "settings.timeouts.connect_ms"),
+        ({"settings": {"timeouts": {"conect_ms": 5}}}, "settings.timeouts.conect_ms"),
+        ({"settings": {"latency_ms": 5}}, "settings.latency_ms"),
+        ({"settings": {"ca_bundle": 5}}, "settings.ca_bundle"),
+        ({"kind": "anthropic"}, "kind"),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+async def test_a_bad_provider_is_refused_with_the_field_s_name(admin: Admin, change: dict, field: str) -> None:
+    answer = await admin.call("POST", "/providers", json=LOCAL | change)
+    assert answer.status_code in {400, 422}, answer.text
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert SECRET not in answer.text and "pw@" not in answer.text
+    assert len(admin.sql("SELECT id FROM providers")) == 1
+
+
+async def test_a_model_is_made_changed_and_deleted(admin: Admin) -> None:
+    await admin.make("/providers", **LOCAL)
+    model = await admin.make("/models", name="meta-llama/Llama-3:8b", provider="local", kind="chat")
+    assert (model["upstream_model"], model["provider"], model["price"]) == ("meta-llama/Llama-3:8b", "local", None)
+    path = f"/models/{quote(model['name'], safe='')}"
+    assert await admin.get(path) == model
+    price = {"input_nano": 250, "output_nano": 2000, "cached_nano": None}
+    changed = await admin.call("PATCH", path, json={"price": price, "upstream_model": "llama", "name": "llama"})
+    assert changed.json() == model | {"price": price, "upstream_model": "llama", "name": "llama"}
+    (row,) = admin.sql("SELECT settings FROM deployments WHERE name = 'llama'")
+    assert row["settings"] == {"kind": "chat", "price": price}
+    changed = await admin.call("PATCH", "/models/llama", json={"price": None, "kind": None})
+    assert (changed.json()["price"], changed.json()["kind"]) == (None, None)
+    assert (await admin.call("DELETE", "/models/llama")).status_code == 204
+    assert admin.config("deployment", model["id"]) == 4
+
+
+async def test_one_name_at_two_providers_is_a_group(admin: Admin) -> None:
+    await admin.make("/providers", **LOCAL)
+    await admin.make("/models", name="sim", provider="local")
+    problem = await admin.fails("GET", "/models/sim", 409, "ambiguous_ref")
+    assert "sim at local" in problem["detail"] and "sim at sim" in problem["detail"]
+    await admin.fails("POST", "/models", 409, "name_taken", json={"name": "sim", "provider": "local"})
+    assert [model["name"] for model in (await admin.get("/models", provider="local"))["items"]] == ["sim"]
+    await admin.fails("POST", "/models", 404, "provider_not_found", json={"name": "x", "provider": "nope"})
+    for bad in ("a b", "../x", "é", "-x", "a//b", "x" * 201):
+        answer = await admin.call("POST", "/models", json={"name": bad, "provider": "sim"})
+        assert answer.json()["errors"][0]["field"] == "name", bad
+
+
+async def test_an_alias_points_at_models_that_exist(admin: Admin) -> None:
+    await admin.make("/models", name="second", provider="sim")
+    put = await admin.call("PUT", "/aliases/team/fast", json={"targets": ["second", "sim", "second"]})
+    assert put.json() == {"name": "team/fast", "targets": ["second", "sim"], "resolves_to": "second"}
+    await admin.call("DELETE", "/models/second")
+    aliases = {alias["name"]: alias for alias in (await admin.get("/aliases"))["items"]}
+    assert aliases["team/fast"]["resolves_to"] == "sim"
+    await admin.fails("PUT", "/aliases/fast", 404, "model_not_found", json={"targets": ["nope"]})
+    await admin.fails("PUT", "/aliases/sim", 409, "name_taken", json={"targets": ["sim-embedding"]})
+    await admin.fails("POST", "/models", 409, "name_taken", json={"name": "fast", "provider": "sim"})
+    await admin.fails("PUT", "/aliases/x", 422, "invalid_request", json={"targets": []})
+    await admin.call("PUT", "/aliases/fast", json={"targets": ["sim"]})
+    assert admin.audit("alias.update") == [], "the same targets are no change"
+    assert (await admin.call("DELETE", "/aliases/fast")).status_code == 204
+    await admin.fails("DELETE", "/aliases/fast", 404, "alias_not_found")
+
+
+async def test_a_name_is_never_model_and_alias_at_once(admin: Admin) -> None:
+    calls = [admin.call("PUT", "/aliases/both", json={"targets": ["sim"]}) for _ in range(5)]
+    calls += [admin.call("POST", "/models", json={"name": "both", "provider": "sim"}) for _ in range(5)]
+    statuses = sorted(answer.status_code for answer in await asyncio.gather(*calls))
+    taken = len(admin.sql("SELECT 1 FROM aliases WHERE name = 'both'")) + len(
+        admin.sql("SELECT 1 FROM deployments WHERE name = 'both'")
+    )
+    assert taken == 1 and statuses.count(409) >= 5
+
+
+async def test_of_fifty_providers_of_one_name_one_wins(admin: Admin) -> None:
+    answers = await asyncio.gather(*(admin.call("POST", "/providers", json=LOCAL) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 49
+
+
+async def test_a_model_is_not_left_behind_by_a_provider_s_deletion(admin: Admin) -> None:
+    await admin.make("/providers", **LOCAL)
+    calls = [admin.call("POST", "/models", json={"name": f"m{n}", "provider": "local"}) for n in range(10)]
+    answers = await asyncio.gather(*calls, admin.call("DELETE", "/providers/local?cascade=true"), *[])
+    assert answers[-1].status_code == 204
+    assert {answer.status_code for answer in answers[:-1]} <= {201, 404}
+    assert admin.sql("SELECT 1 FROM deployments d LEFT JOIN providers p ON p.id = d.provider_id WHERE p.id IS NULL") == []
+
+
+async def test_settings_are_typed_and_known(admin: Admin) -> None:
+    listed = (await admin.get("/settings"))["items"]
+    assert [setting["key"] for setting in listed] == ["keys.default_ttl_days", "keys.rotation_overlap_seconds"]
+    put = await admin.call("PUT", "/settings/keys.default_ttl_days", json={"value": 30})
+    assert (put.json()["value"], put.json()["default"]) == (30, None)
+    assert admin.config("setting", "keys.default_ttl_days") == 1
+    problem = await admin.fails("PUT", "/settings/nope", 404, "setting_not_found", json={"value": 1})
+    assert "keys.default_ttl_days" in problem["hint"]
+    await admin.fails("PUT", "/settings/bootstrap", 404, "setting_not_found", json={"value": 1})
+    for wrong in ("30", 0, 5.5, [1], {"a": 1}, True):
+        await admin.fails("PUT", "/settings/keys.default_ttl_days", 400, "invalid_field", json={"value": wrong})

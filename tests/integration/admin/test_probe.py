@@ -1,0 +1,190 @@
+"""`providers test`: one real call, and its failures in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.fixtures.servers import free_port
+from tests.integration.admin.conftest import Admin
+
+SECRET = "sk-proj-0123456789abcdefWXYZ"
+CHAT = {"choices": [{"message": {"role": "assistant", "content": "ok"}}]}
+
+
+class Upstream:
+    """A server that gives one answer to everything and remembers what it was asked."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        headers = {line.partition(": ")[0].lower(): line.partition(": ")[2] for line in lines}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        self.requests.append((first, headers, body))
+        writer.write(self.answer)
+        writer.close()
+
+
+def http(status: int, body: object, **headers: str) -> bytes:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} X\r\ncontent-length: {len(raw)}\r\n{fields}\r\n".encode() + raw
+
+
+@asynccontextmanager
+async def serving(handler: Callable[..., Awaitable[None]], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    server = await asyncio.start_server(handler, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def probe(admin: Admin, base_url: str, *, model: str | None = "gpt", **provider) -> dict:
+    await admin.make("/providers", name="p", kind="openai", base_url=base_url, **provider)
+    if model:
+        await admin.make("/models", name="mine", provider="p", upstream_model=model, kind=provider.pop("model_kind", None))
+    answer = await admin.call("POST", "/providers/p/test")
+    assert answer.status_code == 200, answer.text
+    assert SECRET not in answer.text
+    return answer.json()
+
+
+async def test_a_chat_model_is_really_called_with_one_token(admin: Admin) -> None:
+    upstream = Upstream(http(200, CHAT))
+    async with serving(upstream) as port:
+        result = await probe(admin, f"http://127.0.0.1:{port}/v1", api_key=SECRET)
+    assert result["ok"] and result["reply"] == "ok" and result["model"] == "mine" and result["error"] is None
+    ((first, headers, body),) = upstream.requests
+    assert first == "POST /v1/chat/completions HTTP/1.1"
+    assert headers["authorization"] == f"Bearer {SECRET}" and headers["host"] == f"127.0.0.1:{port}"
+    assert json.loads(body)["model"] == "gpt" and json.loads(body)["max_tokens"] == 1
+
+
+async def test_a_provider_without_models_is_asked_for_its_list(admin: Admin) -> None:
+    upstream = Upstream(http(200, {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}))
+    async with serving(upstream) as port:
+        result = await probe(admin, f"http://127.0.0.1:{port}/v1", model=None)
+    assert result["ok"] and result["model"] is None and result["reply"] == "2 models on offer"
+    assert upstream.requests[0][0] == "GET /v1/models HTTP/1.1"
+
+
+async def test_an_embedding_model_is_embedded_with(admin: Admin) -> None:
+    upstream = Upstream(http(200, {"data": [{"embedding": [0.1]}]}))
+    async with serving(upstream) as port:
+        await admin.make("/providers", name="p", kind="openai", base_url=f"http://127.0.0.1:{port}/v1")
+        await admin.make("/models", name="e", provider="p", kind="embedding")
+        result = (await admin.call("POST", "/providers/p/test")).json()
+    assert result["ok"] and upstream.requests[0][0] == "POST /v1/embeddings HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "says"),
+    [
+        (http(401, {"error": {"message": "Incorrect API key"}}), "unauthorized", "Incorrect API key"),
+        (http(403, {"error": "no"}), "unauthorized", "none is set"),
+        (http(404, {"error": {"message": "no such model"}}), "model_not_found", "gpt"),
+        (http(404, b"<html>nginx</html>"), "not_openai", "404"),
+        (http(200, b"<html>hello</html>"), "not_openai", "not as an OpenAI-compatible"),
+        (http(200, b"[1, 2]"), "not_openai", "not as an OpenAI-compatible"),
+        (http(200, {"choices": []}), "not_openai", "not as an OpenAI-compatible"),
+        (http(301, b"", location="http://x/"), "redirected", "301"),
+        (http(429, {"error": {"message": "quota\x07"}}), "rate_limited", "quota"),
+        (http(500, {"error": {"message": None}}), "provider_error", "500"),
+        (http(400, {"error": {"message": "bad max_tokens"}}), "provider_refused", "bad max_tokens"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "not_openai", "not HTTP"),
+        (b"", "upstream_disconnected", "without an answer"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{", "upstream_disconnected", "ended before"),
+    ],
+)
+async def test_what_a_provider_answers_is_explained(admin: Admin, answer: bytes, code: str, says: str) -> None:
+    async with serving(Upstream(answer)) as port:
+        result = await probe(admin, f"http://127.0.0.1:{port}/v1")
+    assert not result["ok"] and result["reply"] is None
+    assert result["error"]["code"] == code, result
+    assert says in result["error"]["message"] and result["error"]["message"].isprintable()
+
+
+async def test_nobody_listens(admin: Admin) -> None:
+    result = await probe(admin, f"http://127.0.0.1:{free_port()}/v1")
+    assert result["error"]["code"] == "connection_refused"
+
+
+async def test_a_name_that_does_not_exist(admin: Admin) -> None:
+    result = await probe(admin, "http://no-such-host.invalid/v1")
+    assert result["error"]["code"] == "dns_failed" and "no-such-host.invalid" in result["error"]["message"]
+
+
+async def test_a_provider_that_hangs_is_given_up_and_holds_no_transaction(admin: Admin) -> None:
+    asked = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with serving(hang) as port:
+        task = asyncio.create_task(
+            probe(admin, f"http://127.0.0.1:{port}/v1", settings={"timeouts": {"first_byte_ms": 700}})
+        )
+        await asked.wait()
+        open_now = "SELECT 1 AS x FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%%'"
+        assert admin.sql(open_now) == []
+        result = await task
+    assert result["error"]["code"] == "timeout"
+
+
+async def test_a_private_authority_needs_its_bundle(admin: Admin, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    async with serving(Upstream(http(200, CHAT)), context) as port:
+        result = await probe(admin, f"https://localhost:{port}/v1")
+        assert result["error"]["code"] == "tls_failed" and "ca_bundle" in result["error"]["hint"]
+        await admin.call("PATCH", "/providers/p", json={"settings": {"ca_bundle": str(bundle)}})
+        assert (await admin.call("POST", "/providers/p/test")).json()["ok"]
+        await admin.call("PATCH", "/providers/p", json={"settings": {"ca_bundle": str(tmp_path / "none.pem")}})
+        assert (await admin.call("POST", "/providers/p/test")).json()["error"]["code"] == "bad_ca_bundle"
+
+
+async def test_tls_towards_a_plain_server(admin: Admin) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(http(400, b"plain HTTP only"))
+        await reader.read()
+        writer.close()
+
+    async with serving(plain) as port:
+        result = await probe(admin, f"https://127.0.0.1:{port}/v1")
+    assert result["error"]["code"] == "tls_failed" and "http://" in result["error"]["hint"]
+
+
+async def test_the_simulator_is_called_too_and_fails_as_told(admin: Admin) -> None:
+    assert (await admin.call("POST", "/providers/sim/test")).json()["ok"]
+    await admin.call("PATCH", "/providers/sim", json={"settings": {"error_rate": 1, "error_kind": "overloaded"}})
+    result = (await admin.call("POST", "/providers/sim/test")).json()
+    assert (result["ok"], result["error"]["code"]) == (False, "provider_error")
+    for kind in ("rate_limit", "refused", "garbage", "truncated", "server_error"):
+        await admin.call("PATCH", "/providers/sim", json={"settings": {"error_kind": kind}})
+        assert not (await admin.call("POST", "/providers/sim/test")).json()["ok"], kind
+    await admin.fails("POST", "/providers/nope/test", 404, "provider_not_found")
+
+
+async def test_a_key_of_another_encryption_key_is_explained(admin: Admin) -> None:
+    await admin.make("/providers", name="p", kind="openai", api_key=SECRET, base_url="http://127.0.0.1:9/v1")
+    other = await admin.make("/providers", name="q", kind="openai", api_key=SECRET, base_url="http://127.0.0.1:9/v1")
+    admin.sql("UPDATE providers SET api_key_wrapped = (SELECT api_key_wrapped FROM providers WHERE name = 'p')"
+              " WHERE id = %s", other["id"])  # fmt: skip
+    result = (await admin.call("POST", "/providers/q/test")).json()
+    assert result["error"]["code"] == "secret_unreadable"

@@ -1,0 +1,150 @@
+"""Spend reports against rows of the spend log and its rollups."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+import psycopg
+import pytest
+
+from scutum_server.infra.ids import uuid7
+from scutum_server.usage.service import usd
+from tests.integration.admin.conftest import Admin
+
+NOW = dt.datetime.now(dt.UTC)
+
+ROLL_UP = """
+INSERT INTO spend_rollups (hour, org_id, team_id, key_id, model, provider, requests, errors, tokens_in, tokens_out,
+    tokens_cached, cost_nano_usd, simulated)
+SELECT date_trunc('hour', ts, 'UTC'), 'org', coalesce(team_id, ''), coalesce(key_id, ''), coalesce(model, ''),
+    coalesce(provider, ''), count(*), count(*) FILTER (WHERE status >= 400), sum(tokens_in), sum(tokens_out),
+    sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated)
+FROM spend_logs GROUP BY 1, 2, 3, 4, 5, 6
+"""
+
+
+def spend(admin: Admin, *rows: dict, roll_up: bool = False) -> None:
+    with psycopg.connect(**admin.database.conninfo()) as conn:
+        for row in rows:
+            whole = {"ts": NOW, "request_id": uuid7(), "status": 200, "model": "gpt", "provider": "openai",
+                     "team_id": "t", "key_id": "k", "tokens_in": 10, "tokens_out": 5, "cost_nano_usd": 1234} | row  # fmt: skip
+            names = ", ".join(whole)
+            places = ", ".join(["%s"] * len(whole))
+            conn.execute(f"INSERT INTO spend_logs ({names}) VALUES ({places})", list(whole.values()))
+        if roll_up:
+            conn.execute(ROLL_UP)
+
+
+async def test_no_traffic_is_an_empty_report(admin: Admin) -> None:
+    report = await admin.get("/usage", by="model")
+    assert report["items"] == [] and report["next"] is None
+    assert report["total"] == {
+        "requests": 0, "errors": 0, "tokens_in": 0, "tokens_out": 0, "tokens_cached": 0, "cost_usd": "0.000000",
+        "simulated": False,
+    }  # fmt: skip
+
+
+async def test_groups_are_dearest_first_with_their_names(admin: Admin) -> None:
+    team = (await admin.get("/teams/default"))["id"]
+    key = (await admin.make("/keys", name="ci"))["id"]
+    spend(
+        admin,
+        {"team_id": team, "key_id": key, "cost_nano_usd": 2_000_000},
+        {"team_id": team, "key_id": key, "status": 502, "cost_nano_usd": 0, "tokens_in": 0, "tokens_out": 0},
+        {"team_id": team, "key_id": "master", "model": "sim", "provider": "sim", "simulated": True, "cost_nano_usd": 0},
+        {"team_id": "team_gone", "key_id": "key_gone", "cost_nano_usd": 5_000_000},
+        {"team_id": None, "key_id": None, "model": None, "provider": None, "status": 401, "cost_nano_usd": 0},
+        {"ts": NOW - dt.timedelta(hours=30), "cost_nano_usd": 10**12},
+    )
+    report = await admin.get("/usage", by="team,key")
+    assert [(row["team"], row["key"], row["requests"], row["errors"], row["cost_usd"]) for row in report["items"]] == [
+        ("team_gone", "key_gone", 1, 0, "0.005000"),
+        ("default", "ci", 2, 1, "0.002000"),
+        (None, None, 1, 1, "0.000000"),
+        ("default", "master", 1, 0, "0.000000"),
+    ]
+    assert report["items"][1]["team_id"] == team and report["items"][1]["key_id"] == key
+    assert report["total"]["requests"] == 5 and report["total"]["cost_usd"] == "0.007000"
+    assert report["total"]["tokens_in"] == 40
+    by_model = await admin.get("/usage", by="model")
+    assert {row["model"]: row["simulated"] for row in by_model["items"]} == {"gpt": False, "sim": True, None: False}
+    assert "team" not in by_model["items"][0]
+    assert (await admin.get("/usage"))["items"][0]["requests"] == 5
+    assert (await admin.get("/usage", by="provider", since="47h"))["total"]["requests"] == 6
+
+
+async def test_a_long_window_from_rollups_is_exact_to_its_edges(admin: Admin) -> None:
+    """Every window of random rows must give what a plain sum over the log gives."""
+    luck = random.Random(7)
+    rows = []
+    for _ in range(400):
+        ts = NOW - dt.timedelta(seconds=luck.randrange(6 * 86400), microseconds=luck.randrange(10**6))
+        rows.append({"ts": ts, "model": luck.choice(["a", "b", None]), "status": luck.choice([200, 200, 500]),
+                     "simulated": False, "cost_nano_usd": luck.randrange(10**9)})  # fmt: skip
+    spend(admin, *rows, roll_up=True)
+    windows = [(NOW - dt.timedelta(days=6), NOW), (NOW - dt.timedelta(days=5, minutes=7), NOW - dt.timedelta(hours=3))]
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    windows += [(hour - dt.timedelta(days=4), hour), (hour - dt.timedelta(days=4), hour + dt.timedelta(minutes=1))]
+    edge = rows[0]["ts"]
+    windows += [(edge - dt.timedelta(days=2), edge), (edge - dt.timedelta(days=3), edge + dt.timedelta(microseconds=1))]
+    for since, until in windows:
+        inside = [row for row in rows if since <= row["ts"] < until]
+        total = (await admin.get("/usage", by="model", since=since.isoformat(), until=until.isoformat()))["total"]
+        assert total["requests"] == len(inside)
+        assert total["errors"] == sum(row["status"] >= 400 for row in inside)
+        assert total["cost_usd"] == usd(sum(row["cost_nano_usd"] for row in inside))
+
+
+async def test_long_windows_really_read_the_rollups(admin: Admin) -> None:
+    spend(admin, {"ts": NOW - dt.timedelta(days=2), "simulated": True, "model": "sim"}, roll_up=True)
+    admin_only_rollup = NOW - dt.timedelta(days=40)
+    admin.sql("INSERT INTO spend_rollups SELECT date_trunc('hour', %s::timestamptz), 'o', 't', 'k', 'old', 'p', 3, 0, 1, 1, 0, 9",
+              admin_only_rollup)  # fmt: skip
+    report = await admin.get("/usage", by="model", since="60d")
+    assert {row["model"]: (row["requests"], row["simulated"]) for row in report["items"]} == {
+        "old": (3, False), "sim": (1, True),
+    }  # fmt: skip
+
+
+async def test_pages_of_one_report_agree(admin: Admin) -> None:
+    spend(admin, *({"model": f"m{number}", "cost_nano_usd": number // 2} for number in range(9)))
+    seen, cursor = [], {}
+    while True:
+        report = await admin.get("/usage", by="model", limit=4, **cursor)
+        assert report["total"]["requests"] == 9
+        seen += [row["model"] for row in report["items"]]
+        if report["next"] is None:
+            break
+        cursor = {"cursor": report["next"]}
+    assert seen == ["m8", "m6", "m7", "m4", "m5", "m2", "m3", "m0", "m1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("by=colour", "unknown_dimension"),
+        ("by=model,team,key", "unknown_dimension"),
+        ("by=model,model", "unknown_dimension"),
+        ("by=model,", "unknown_dimension"),
+        ("since=yesterday", "invalid_request"),
+        ("since=0h", "invalid_request"),
+        ("since=999999w", "invalid_request"),
+        ("since=1h&until=2h", "invalid_request"),
+        ("since=0001-01-01T00:00:00%2B14:00", "invalid_request"),
+        ("until=9999-12-31T23:59:59-12:00", "invalid_request"),
+        ("cursor=xyz", "invalid_cursor"),
+    ],
+)
+async def test_a_question_that_cannot_be_answered(admin: Admin, query: str, code: str) -> None:
+    problem = await admin.fails("GET", f"/usage?{query}", 400, code)
+    if code == "unknown_dimension" and "colour" in query:
+        assert "model, team, key, provider" in problem["hint"]
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [(0, "0.000000"), (1, "0.000000001"), (1_234_000, "0.001234"), (10**9, "1.000000"), (1_234_567_891_234, "1234.567891234")],
+)
+def test_money_is_exact(nano: int, text: str) -> None:
+    assert usd(nano) == text
