@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -33,6 +34,13 @@ class PlainText:
 
 class Plainer:
     """Help without Typer's braces, type names and cut sentences; mixed into commands and groups."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help = "Show this help."
+            _lighten(option)
+        return option
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         pieces = [_spelled(param) for param in self.get_params(ctx) if param.param_type_name == "argument"]  # type: ignore[attr-defined]
@@ -130,6 +138,9 @@ def usage_error(error: Exception) -> CliError:
     if isinstance(error, BadOptionUsage):
         return CliError(f"{error.option_name} needs a value.", hint=hint)
     message = str(getattr(error, "message", "")) or "The command line is wrong."
+    extra = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?", message)
+    if extra:
+        return CliError(f"{path} does not know what to do with: {extra[1]}.", hint=hint)
     return CliError(message if message.endswith(".") else f"{message}.", hint=hint)
 
 
@@ -160,7 +171,7 @@ def _lighten(param: Any) -> None:
 
 
 def _spelled(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
+    name = re.sub(r"[\[\]….]", "", argument.metavar or argument.name.upper())
     name = f"{name}…" if argument.nargs == -1 else name
     return name if argument.required else f"[{name}]"
 

@@ -114,7 +114,9 @@ def _everything(value: bool) -> bool:
 
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", help="table, json, yaml or csv.", callback=_format, is_eager=True, metavar="FORMAT"),
+    typer.Option(
+        "-o", "--output", help="How to print data.", callback=_format, is_eager=True, metavar="|".join(output.FORMATS)
+    ),
 ]
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Say nothing but data and errors.", callback=_flag("quiet", turns=True))

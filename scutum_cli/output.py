@@ -139,7 +139,7 @@ def fail(error: CliError) -> int:
             "hint": error.hint,
             "request_id": error.request_id,
         }
-        print(json.dumps({"error": body}), file=sys.stderr)
+        print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
         return error.exit_code
     first = f"{paint('error:', 'red')} {error.message}"
     if error.request_id:

@@ -244,7 +244,7 @@ def from_problem(status: int, problem: Mapping[str, Any], request_id: str | None
         exit_code=exit_code_of(status),
         code=str(problem.get("code", "error")),
         why=_fields_at_fault(faults) if isinstance(faults, list) and len(faults) > 1 else None,
-        hint=_text(problem.get("hint")),
+        hint=_hint(problem.get("hint")),
         request_id=_text(problem.get("request_id")) or request_id,
     )
 
@@ -281,6 +281,11 @@ def _reason(error: Exception) -> str:
 
 def _fields_at_fault(faults: list[Any]) -> str:
     return "; ".join(f"{fault.get('field')}: {fault.get('message')}" for fault in faults[:5] if isinstance(fault, dict))
+
+
+def _hint(value: Any) -> str | None:
+    """The server's hint as the next step: people read it behind `next: `."""
+    return str(value).removeprefix("See: ").removeprefix("See ") if value else None
 
 
 def _text(value: Any) -> str | None:

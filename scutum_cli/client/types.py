@@ -8,8 +8,8 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 class Alias(TypedDict):
     name: str
-    targets: list[str]
     resolves_to: str | None
+    targets: list[str]
 
 
 class AliasList(TypedDict):
@@ -25,21 +25,21 @@ class AliasPut(TypedDict):
 
 
 class AuditLog(TypedDict):
-    timestamp: str
-    id: str
-    org_id: str
-    seq: int
+    action: str
+    actor_email: str | None
     actor_id: str
     actor_kind: str
-    actor_email: str | None
-    ip: str | None
-    action: str
-    resource_type: str
-    resource_id: str
     diff: dict[str, Any]
-    request_id: str | None
+    id: str
+    ip: str | None
+    org_id: str
     outcome: str
+    request_id: str | None
+    resource_id: str
+    resource_type: str
+    seq: int
     source: str
+    timestamp: str
 
 
 class AuditLogList(TypedDict):
@@ -47,41 +47,55 @@ class AuditLogList(TypedDict):
     next: str | None
 
 
+class Checks(TypedDict):
+    database: str
+    redis: str
+    worker: str
+
+
+class FieldError(TypedDict):
+    field: str
+    message: str
+
+
 class IssuedKey(TypedDict):
-    id: str
-    name: str
-    team: str
-    team_id: str
-    hint: str
-    owner: str | None
+    allowed_ips: list[str] | None
     allowed_models: list[str] | None
     allowed_routes: list[str] | None
-    allowed_ips: list[str] | None
-    metadata: dict[str, Any]
-    expires_at: str | None
-    revoked_at: str | None
-    previous_valid_until: str | None
-    state: Literal['active', 'expired', 'revoked']
     created_at: str
+    expires_at: str | None
+    hint: str
+    id: str
     key: str
+    metadata: dict[str, Any]
+    name: str
+    owner: str | None
+    previous_valid_until: str | None
+    revoked_at: str | None
+    state: Literal['active', 'expired', 'revoked']
+    team: str
+    team_id: str
 
 
 class Key(TypedDict):
-    id: str
-    name: str
-    team: str
-    team_id: str
-    hint: str
-    owner: str | None
+    allowed_ips: list[str] | None
     allowed_models: list[str] | None
     allowed_routes: list[str] | None
-    allowed_ips: list[str] | None
-    metadata: dict[str, Any]
-    expires_at: str | None
-    revoked_at: str | None
-    previous_valid_until: str | None
-    state: Literal['active', 'expired', 'revoked']
     created_at: str
+    expires_at: str | None
+    hint: str
+    id: str
+    metadata: dict[str, Any]
+    name: str
+    owner: str | None
+    previous_valid_until: str | None
+    revoked_at: str | None
+    state: Literal['active', 'expired', 'revoked']
+    team: str
+    team_id: str
+
+
+AllowedIp: TypeAlias = str
 
 
 AllowedModel: TypeAlias = str
@@ -90,18 +104,15 @@ AllowedModel: TypeAlias = str
 AllowedRoute: TypeAlias = str
 
 
-AllowedIp: TypeAlias = str
-
-
 class KeyCreate(TypedDict):
-    owner: NotRequired[str | None]
+    allowed_ips: NotRequired[list[AllowedIp] | None]
     allowed_models: NotRequired[list[AllowedModel] | None]
     allowed_routes: NotRequired[list[AllowedRoute] | None]
-    allowed_ips: NotRequired[list[AllowedIp] | None]
-    metadata: NotRequired[dict[str, Any] | None]
-    expires_in: NotRequired[int | None]
     expires_at: NotRequired[str | None]
+    expires_in: NotRequired[int | None]
+    metadata: NotRequired[dict[str, Any] | None]
     name: str
+    owner: NotRequired[str | None]
     team: NotRequired[str | None]
 
 
@@ -119,14 +130,18 @@ class KeyUpdate(TypedDict):
     Only the fields that are sent change; null clears one.
     """
 
-    owner: NotRequired[str | None]
+    allowed_ips: NotRequired[list[AllowedIp] | None]
     allowed_models: NotRequired[list[AllowedModel] | None]
     allowed_routes: NotRequired[list[AllowedRoute] | None]
-    allowed_ips: NotRequired[list[AllowedIp] | None]
-    metadata: NotRequired[dict[str, Any] | None]
-    expires_in: NotRequired[int | None]
     expires_at: NotRequired[str | None]
+    expires_in: NotRequired[int | None]
+    metadata: NotRequired[dict[str, Any] | None]
     name: NotRequired[str]
+    owner: NotRequired[str | None]
+
+
+class Login(TypedDict):
+    master_key: str
 
 
 class ModelPrice(TypedDict):
@@ -134,16 +149,16 @@ class ModelPrice(TypedDict):
     Nano-USD per token: 1 is 0.001 USD per million tokens.
     """
 
+    cached_nano: int | None
     input_nano: int
     output_nano: int
-    cached_nano: int | None
 
 
 class Org(TypedDict):
+    created_at: str
     id: str
     name: str
     time_zone: str
-    created_at: str
 
 
 class OrgList(TypedDict):
@@ -156,34 +171,49 @@ class Price(TypedDict):
     Nano-USD per token: 1 is 0.001 USD per million tokens.
     """
 
+    cached_nano: NotRequired[int | None]
     input_nano: int
     output_nano: int
-    cached_nano: NotRequired[int | None]
 
 
 class ProbeError(TypedDict):
     code: str
-    message: str
     hint: str | None
+    message: str
+
+
+class Problem(TypedDict):
+    """
+    An error (RFC 9457).
+    """
+
+    code: str
+    detail: str
+    errors: NotRequired[list[FieldError]]
+    hint: str | None
+    request_id: str
+    status: int
+    title: str
+    type: str
 
 
 class Provider(TypedDict):
-    id: str
-    name: str
-    kind: Literal['openai', 'sim']
-    base_url: str | None
     api_key_hint: str | None
-    settings: dict[str, Any]
-    models: list[str]
-    simulated: bool
+    base_url: str | None
     created_at: str
+    id: str
+    kind: Literal['openai', 'sim']
+    models: list[str]
+    name: str
+    settings: dict[str, Any]
+    simulated: bool
 
 
 class ProviderCreate(TypedDict):
-    name: str
-    kind: Literal['openai', 'sim']
-    base_url: NotRequired[str | None]
     api_key: NotRequired[str | None]
+    base_url: NotRequired[str | None]
+    kind: Literal['openai', 'sim']
+    name: str
     settings: NotRequired[dict[str, Any] | None]
 
 
@@ -197,18 +227,29 @@ class ProviderUpdate(TypedDict):
     Only the fields that are sent change; `settings` is merged, and null sets one back to its default.
     """
 
-    name: NotRequired[str]
-    base_url: NotRequired[str | None]
     api_key: NotRequired[str | None]
+    base_url: NotRequired[str | None]
+    name: NotRequired[str]
     settings: NotRequired[dict[str, Any] | None]
 
 
+class Schema(TypedDict):
+    current: str | None
+    expected: str
+
+
+class Session(TypedDict):
+    access_token: str
+    expires_in: int
+    token_type: NotRequired[Literal['bearer']]
+
+
 class Setting(TypedDict):
-    key: str
-    value: Any
     default: Any
     description: str
+    key: str
     updated_at: str | None
+    value: Any
 
 
 class SettingList(TypedDict):
@@ -221,10 +262,10 @@ class SettingPut(TypedDict):
 
 
 class Team(TypedDict):
+    created_at: str
     id: str
     name: str
     org: str
-    created_at: str
 
 
 class TeamCreate(TypedDict):
@@ -242,59 +283,54 @@ class UsageItem(TypedDict):
     Only the dimensions that were asked for are present; null where a request had none.
     """
 
-    requests: int
-    errors: int
-    tokens_in: int
-    tokens_out: int
-    tokens_cached: int
     cost_usd: str
-    simulated: bool
-    model: NotRequired[str | None]
-    provider: NotRequired[str | None]
-    team: NotRequired[str | None]
-    team_id: NotRequired[str | None]
+    errors: int
     key: NotRequired[str | None]
     key_id: NotRequired[str | None]
+    model: NotRequired[str | None]
+    provider: NotRequired[str | None]
+    requests: int
+    simulated: bool
+    team: NotRequired[str | None]
+    team_id: NotRequired[str | None]
+    tokens_cached: int
+    tokens_in: int
+    tokens_out: int
 
 
 class UsageTotal(TypedDict):
-    requests: int
+    cost_usd: str
     errors: int
+    requests: int
+    simulated: bool
+    tokens_cached: int
     tokens_in: int
     tokens_out: int
-    tokens_cached: int
-    cost_usd: str
-    simulated: bool
 
 
-class ValidationError(TypedDict):
-    loc: list[str | int]
-    msg: str
-    type: str
-    input: NotRequired[Any]
-    ctx: NotRequired[dict[str, Any]]
-
-
-class HTTPValidationError(TypedDict):
-    detail: NotRequired[list[ValidationError]]
+class Health(TypedDict):
+    checks: Checks
+    schema: Schema
+    status: Literal['ok', 'degraded']
+    version: str
 
 
 class Model(TypedDict):
+    created_at: str
     id: str
+    kind: Literal['chat', 'embedding'] | None
     name: str
+    price: ModelPrice | None
     provider: str
     upstream_model: str
-    kind: Literal['chat', 'embedding'] | None
-    price: ModelPrice | None
-    created_at: str
 
 
 class ModelCreate(TypedDict):
+    kind: NotRequired[Literal['chat', 'embedding'] | None]
     name: str
+    price: NotRequired[Price | None]
     provider: str
     upstream_model: NotRequired[str | None]
-    kind: NotRequired[Literal['chat', 'embedding'] | None]
-    price: NotRequired[Price | None]
 
 
 class ModelList(TypedDict):
@@ -307,23 +343,23 @@ class ModelUpdate(TypedDict):
     Only the fields that are sent change; null clears `kind` or `price`.
     """
 
-    name: NotRequired[str]
-    upstream_model: NotRequired[str]
     kind: NotRequired[Literal['chat', 'embedding'] | None]
+    name: NotRequired[str]
     price: NotRequired[Price | None]
+    upstream_model: NotRequired[str]
 
 
 class Probe(TypedDict):
-    ok: bool
+    error: ProbeError | None
     latency_ms: int
     model: str | None
+    ok: bool
     reply: str | None
-    error: ProbeError | None
 
 
 class UsageReport(TypedDict):
     items: list[UsageItem]
-    total: UsageTotal
-    since: str
-    until: str
     next: str | None
+    since: str
+    total: UsageTotal
+    until: str

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 KINDS = ("chat", "embedding")
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.")]
-Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="chat or embedding.")]
+Kind = Annotated[str | None, typer.Option("--kind", metavar="|".join(KINDS), help="What it does.")]
 UpstreamModel = Annotated[
     str | None, typer.Option("--upstream-model", metavar="M", help="The provider's name for it; default: the same.")
 ]

@@ -57,7 +57,9 @@ def show(provider: Provider) -> None:
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="openai (or compatible) or sim.")],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="|".join(KINDS), help="openai is any server that speaks its API.")
+    ],
     base_url: BaseUrl = None,
     api_key_stdin: KeyStdin = False,
     timeout: Timeout = None,
@@ -162,12 +164,12 @@ def sim(
         str | None,
         typer.Option(
             "--error-kind",
-            metavar="KIND",
-            help="rate_limit, server_error, overloaded, timeout, truncated, garbage or refused.",
+            metavar="rate_limit|server_error|overloaded|timeout|truncated|garbage|refused",
+            help="How they fail.",
         ),
     ] = None,
     shape: Annotated[
-        str | None, typer.Option("--shape", metavar="SHAPE", help="Of the answers: normal, tools or changed.")
+        str | None, typer.Option("--shape", metavar="normal|tools|changed", help="Of the answers.")
     ] = None,
     tokens: Annotated[str | None, typer.Option("--tokens", metavar="N", help="In each answer.")] = None,
     seed: Annotated[str | None, typer.Option("--seed", metavar="N", help="Another seed, other answers.")] = None,
@@ -196,8 +198,7 @@ def sim(
         output.preview(f"set the dials of {provider}", {"settings": dials})
         return
     changed = api.connect().update_provider(provider, {"settings": dials})
-    said = ", ".join(f"{name}={value}" for name, value in changed["settings"].items()) or "all at their defaults"
-    output.changed(changed, f"Dials of {changed['name']}: {said}.")
+    output.changed(changed, f"Dials of {changed['name']}: {providers.settings_text(changed['settings'])}.")
 
 
 SIM_DIALS = ("latency_ms", "ttft_ms", "chunk_ms", "error_rate", "error_kind", "shape", "completion_tokens", "seed")

@@ -53,5 +53,5 @@ def usage_(
         csv_headers=table.names,
         csv_rows=table.raw,
     )
-    if output.style.format == "table":
+    if output.style.format == "table" and table.rows:
         output.say(usage.summary(report, present.face()))

@@ -79,7 +79,9 @@ def arrange(items: Sequence[Item], columns: Sequence[Column[Item]], view: View, 
 
 def lines(item: Item, columns: Sequence[Column[Item]], face: Face) -> list[tuple[str, str]]:
     """One item as (label, text) pairs."""
-    return [(column.header.capitalize(), column.cell(item, face)) for column in columns]
+    return [
+        ("ID" if column.header == "ID" else column.header.capitalize(), column.cell(item, face)) for column in columns
+    ]
 
 
 def _pick(known: Mapping[str, Column[Item]], name: str, flag: str) -> Column[Item]:

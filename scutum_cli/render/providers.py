@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from scutum_cli.render.columns import Column
 from scutum_cli.render.text import NOTHING, Face, age, listed, when
 
 if TYPE_CHECKING:
     from scutum_cli.client.types import Probe, Provider
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """What differs from the defaults: `latency_ms=200, timeouts.total_ms=600000`."""
+    flat = []
+    for name, value in settings.items():
+        inner = value.items() if isinstance(value, dict) else [("", value)]
+        flat += [f"{name}.{key}={one}".replace(".=", "=") for key, one in inner]
+    return listed(flat, "all at their defaults")
 
 
 def _kind(provider: Provider, face: Face) -> str:
@@ -23,7 +33,7 @@ def _key(provider: Provider, face: Face) -> str:
 
 def _settings(provider: Provider, face: Face) -> str:
     del face
-    return listed([f"{name}={value}" for name, value in provider["settings"].items()], "all at their defaults")
+    return settings_text(provider["settings"])
 
 
 COLUMNS: list[Column[Provider]] = [

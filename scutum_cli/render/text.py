@@ -31,6 +31,14 @@ def span(seconds: float) -> str:
     return "0 s"
 
 
+def nearest(seconds: float) -> str:
+    """A duration rounded in its largest unit: 30 days less a second are `30 d`."""
+    for size, unit in STEPS:
+        if seconds >= size - size / 48:
+            return f"{round(seconds / size)} {unit}"
+    return "0 s"
+
+
 def moment(text: str) -> datetime:
     """An instant from the API; one without an offset is in UTC."""
     at = datetime.fromisoformat(text)
@@ -43,8 +51,8 @@ def age(text: str | None, face: Face) -> str:
         return NOTHING
     seconds = (face.now - moment(text)).total_seconds()
     if abs(seconds) < 1:
-        return "now"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+        return "just now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {nearest(-seconds)}"
 
 
 def clock(text: str | None, face: Face) -> str:
