@@ -157,7 +157,8 @@ def fish(nodes: Sequence[Node]) -> str:
     common = [flag for flag in nodes[0].flags if all(flag in node.flags for node in nodes)]
     rules = [f"complete -c scutum{_fish_flag(flag)}" for flag in common]
     for node in nodes:
-        at = f"complete -c scutum -n {quote(f'__scutum_at "{node.path}"')}"
+        condition = quote(f'__scutum_at "{node.path}"')
+        at = f"complete -c scutum -n {condition}"
         rules += [f"{at} -a {name} -d {quote(_plain(text))}" for name, text in node.verbs]
         rules += [f"{at} -a {_fish_words(source)}" for source in dict.fromkeys(node.arguments) if _fish_words(source)]
         rules += [f"{at}{_fish_flag(flag)}" for flag in node.flags if flag not in common]
