@@ -23,6 +23,8 @@ from scutum_server.settings import ProxySettings
 
 log = logging.getLogger(__name__)
 
+FIRST_CONFIGURATION_S = 5.0
+
 
 class Server(uvicorn.Server):
     """Uvicorn's server, ending with exit code 0 on SIGTERM instead of raising the signal once more."""
@@ -76,6 +78,8 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
             f"The spill directory {settings.spill_dir} cannot be used: {error.strerror}.",
             hint="Make it writable for the service's user.",
         ) from None
+    if settings.fd is not None:
+        await _wait_for_configuration(gateway)
     app: Any = App(gateway)
     config = uvicorn.Config(
         app,
@@ -95,3 +99,11 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
         await Server(config, gateway).serve(sockets=[listener])
     finally:
         await gateway.stop()
+
+
+async def _wait_for_configuration(gateway: Gateway) -> None:
+    """On a shared socket, leave connections to the siblings or in the queue for a moment rather than answer 503."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_CONFIGURATION_S):
+            while not gateway.ready:
+                await asyncio.sleep(0.01)

@@ -39,9 +39,13 @@ def _wrong_field(message: str) -> InvalidInput:
         return InvalidInput(f"The field `{missing[1]}` is missing.", param=missing[1])
     place = _AT.search(message)
     param = place[1] if place else None
-    text = re.sub(r"`([a-z]+)`", lambda found: _KINDS.get(found[1], found[1]), _AT.sub("", message))
+    text = re.sub(r"`([a-z |]+)`", _kinds, _AT.sub("", message))
     text = text.replace("Expected ", "must be ").replace(", got ", ", not ")
     return InvalidInput(f"The field `{param}` {text}." if param else f"The request body {text}.", param=param)
+
+
+def _kinds(found: re.Match[str]) -> str:
+    return " or ".join(_KINDS.get(kind, kind) for kind in found[1].split(" | "))
 
 
 def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes:

@@ -109,7 +109,7 @@ class ChatStream:
             chunk = CHUNK.decode(payload)
         except (msgspec.MsgspecError, RecursionError):
             return True
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if bytes(chunk.error) not in {b"", b"null"}:
             self.error = True
         if chunk.usage is not None:
             self.usage = chunk.usage

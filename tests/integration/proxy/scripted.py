@@ -1,0 +1,65 @@
+"""Registers a scripted upstream as a model of its own, and asks it without blocking the test's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from typing import Any
+
+from tests.fixtures.gateway import Proxy
+from tests.fixtures.servers import wait_until
+
+PROVIDER_KEY = "sk-provider-secret-key"
+
+
+async def provide(proxy: Proxy, base_url: str, **settings: Any) -> str:
+    """The name of a new model at `base_url`."""
+    name = f"m-{secrets.token_hex(4)}"
+
+    def register() -> None:
+        provider = proxy.rows.provider(f"p-{name}", "openai", base_url, api_key=PROVIDER_KEY, settings=settings)
+        proxy.rows.deployment(name, provider, "upstream-model")
+        proxy.wait_for(name)
+
+    await asyncio.to_thread(register)
+    return name
+
+
+async def ask(proxy: Proxy, model: str, **fields: Any) -> tuple[int, dict[str, str], bytes]:
+    return await asyncio.to_thread(lambda: proxy.chat(model, **fields))
+
+
+async def record_of(proxy: Proxy, headers: dict[str, str]) -> dict[str, Any]:
+    return await asyncio.to_thread(proxy.record, headers["x-request-id"])
+
+
+async def record_for(proxy: Proxy, model: str) -> dict[str, Any]:
+    """The one record of a model's requests, waited for."""
+
+    def found() -> list[dict[str, Any]]:
+        return [record for record in proxy.records() if record.get("requested_model") == model]
+
+    await asyncio.to_thread(wait_until, found, what="the usage record")
+    (record,) = found()
+    return record
+
+
+def error(body: bytes) -> dict[str, Any]:
+    """The error object of an answer, which must be in OpenAI's shape."""
+    document = json.loads(body)
+    assert set(document) == {"error"}
+    assert set(document["error"]) == {"message", "type", "param", "code"}
+    return document["error"]
+
+
+async def send_raw(proxy: Proxy, model: str, **fields: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A chat request on a bare socket, its answer unread."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, limit=2**16)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hello"}], **fields}).encode()
+    writer.write(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (proxy.master_key.encode(), len(body), body)
+    )
+    await writer.drain()
+    return reader, writer
