@@ -46,18 +46,19 @@ MERGE = """
 WITH inserted AS (
     INSERT INTO spend_logs SELECT * FROM usage_staging ORDER BY ts, request_id
     ON CONFLICT DO NOTHING
-    RETURNING ts, org_id, team_id, key_id, model, provider, status, tokens_in, tokens_out, tokens_cached, cost_nano_usd
+    RETURNING ts, org_id, team_id, key_id, model, provider, status, tokens_in, tokens_out, tokens_cached, cost_nano_usd,
+        simulated
 ), summed AS (
     INSERT INTO spend_rollups AS old
     SELECT date_trunc('hour', ts, 'UTC'), coalesce(org_id, ''), coalesce(team_id, ''), coalesce(key_id, ''),
         coalesce(model, ''), coalesce(provider, ''), count(*), count(*) FILTER (WHERE status >= 400), sum(tokens_in),
-        sum(tokens_out), sum(tokens_cached), sum(cost_nano_usd)
+        sum(tokens_out), sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated)
     FROM inserted GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (hour, org_id, team_id, key_id, model, provider) DO UPDATE SET
         requests = old.requests + excluded.requests, errors = old.errors + excluded.errors,
         tokens_in = old.tokens_in + excluded.tokens_in, tokens_out = old.tokens_out + excluded.tokens_out,
         tokens_cached = old.tokens_cached + excluded.tokens_cached,
-        cost_nano_usd = old.cost_nano_usd + excluded.cost_nano_usd
+        cost_nano_usd = old.cost_nano_usd + excluded.cost_nano_usd, simulated = old.simulated OR excluded.simulated
 )
 SELECT count(*) AS stored FROM inserted
 """
