@@ -37,10 +37,10 @@ def split_tokens(text: str) -> list[str]:
     pieces: list[str] = []
     start = 0
     while start < len(raw):
-        # The first beginning of a character at or after the next multiple of four.
+        # The last beginning of a character up to the next multiple of four: one in any four bytes is a beginning.
         end = min(len(raw), (len(pieces) + 1) * 4)
         while end < len(raw) and raw[end] & 0xC0 == 0x80:
-            end += 1
+            end -= 1
         pieces.append(raw[start:end].decode())
         start = end
     return pieces

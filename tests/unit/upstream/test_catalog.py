@@ -1,0 +1,149 @@
+"""What calls cost, checked against prices worked out by hand and against genai-prices' own arithmetic."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import pytest
+from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ConditionalPrice, ModelPrice, StartDateConstraint
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scutum_server.upstream import catalog
+from scutum_server.upstream.catalog import Cost, Price, Tokens, price, pricer
+
+
+def cost(tokens: Tokens, model: str, base_url: str | None = None, override: Price | None = None) -> Cost:
+    return price(tokens, provider_kind="openai", base_url=base_url, upstream_model=model, override=override)
+
+
+def test_cached_tokens_cost_less_and_are_part_of_the_input() -> None:
+    found = cost(Tokens(1000, 100, cached=400), "gpt-4o")
+    assert found.nano_usd == 600 * 2500 + 400 * 1250 + 100 * 10_000
+    assert found.source.startswith("genai-prices:0.")
+
+
+def test_reasoning_tokens_are_part_of_the_output() -> None:
+    assert cost(Tokens(10, 100, reasoning=80), "o3-mini").nano_usd == 10 * 1100 + 100 * 4400
+
+
+def test_reasoning_with_a_price_of_its_own() -> None:
+    rates = catalog._rates(
+        ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(5), output_reasoning_mtok=Decimal(3), requests_kcount=Decimal(6))
+    )
+    assert rates.nano_usd(Tokens(10, 100, reasoning=80)) == 10 * 1000 + 20 * 5000 + 80 * 3000 + 6_000_000
+
+
+def test_a_fraction_of_a_nano_usd_is_rounded_once_half_to_even() -> None:
+    rates = catalog._rates(ModelPrice(input_mtok=Decimal("0.0005"), output_mtok=Decimal("0.0005")))
+    assert [rates.nano_usd(Tokens(n, 0)) for n in range(1, 6)] == [0, 1, 2, 2, 2]
+    assert rates.nano_usd(Tokens(1, 1)) == 1
+
+
+def test_long_requests_cost_the_tier_s_price_for_all_tokens() -> None:
+    model, url = "claude-sonnet-4-5", "https://api.anthropic.com"
+    assert cost(Tokens(200_000, 1), model, url).nano_usd == 200_000 * 3000 + 15_000
+    assert cost(Tokens(200_001, 1), model, url).nano_usd == 200_001 * 6000 + 22_500
+
+
+def test_writing_a_cache_costs_more() -> None:
+    found = cost(Tokens(1000, 0, cached=100, cache_write=500), "claude-sonnet-4-5", "https://api.anthropic.com/v1")
+    assert found.nano_usd == 400 * 3000 + 100 * 300 + 500 * 3750
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small", "o3-mini", "gpt-4.1"])
+@given(data=st.data())
+@settings(max_examples=50)
+def test_it_agrees_with_the_package_s_own_sum(model: str, data: st.DataObject) -> None:
+    taken = data.draw(st.integers(0, 2_000_000))
+    tokens = Tokens(taken, data.draw(st.integers(0, 100_000)), cached=data.draw(st.integers(0, taken)))
+    usage = Usage(input_tokens=tokens.input, output_tokens=tokens.output, cache_read_tokens=tokens.cached)
+    exact = calc_price(usage, model, provider_id="openai").total_price * 10**9
+    assert cost(tokens, model).nano_usd == int(exact.to_integral_value(ROUND_HALF_EVEN))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model"),
+    [
+        (None, "no-such-model"),
+        (None, ""),
+        ("https://llm.example.com/v1", "gpt-4o"),
+        ("http://127.0.0.1:8000/v1", "gpt-4o"),
+        ("http://vllm:8000/v1", "gpt-4o"),
+        ("http://[::1]:8000/v1", "gpt-4o"),
+        ("http://[broken", "gpt-4o"),
+        ("", "no-such-model"),
+    ],
+)
+def test_what_nobody_publishes_a_price_for_costs_nothing_and_says_unknown(base_url: str | None, model: str) -> None:
+    assert cost(Tokens(1000, 1000), model, base_url) == Cost(0, "unknown")
+
+
+@given(st.text(), st.text())
+@settings(max_examples=300)
+def test_no_name_and_no_address_makes_it_fail(base_url: str, model: str) -> None:
+    assert cost(Tokens(1, 1), model, base_url).nano_usd >= 0
+    assert cost(Tokens(1, 1), model).nano_usd >= 0
+
+
+@given(*[st.integers(-10, 1000)] * 5)
+def test_no_count_makes_it_fail_or_earn(taken: int, given_out: int, cached: int, reasoning: int, written: int) -> None:
+    own = Price(2, 3, cached_nano=1)
+    assert cost(Tokens(taken, given_out, cached, reasoning, written), "x", override=own).nano_usd >= 0
+
+
+def test_every_model_of_the_catalogue_can_be_priced() -> None:
+    priced = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            priced += catalog._catalogued(model)(Tokens(1_000_000, 1_000_000, 10, 10)).nano_usd > 0
+    assert priced > 1500
+
+
+def test_the_operator_s_price_comes_first() -> None:
+    own = Price(input_nano=7, output_nano=11)
+    assert cost(Tokens(10, 10, cached=5, reasoning=5), "gpt-4o", override=own) == Cost(180, "operator")
+    assert cost(Tokens(10, 0, cached=5), "gpt-4o", override=Price(7, 11, cached_nano=1)) == Cost(40, "operator")
+
+
+def test_simulated_calls_cost_nothing() -> None:
+    free = pricer(provider_kind="sim", base_url=None, upstream_model="gpt-4o", override=Price(1, 1))
+    assert free(Tokens(1000, 1000)) == Cost(0, "simulated")
+
+
+def test_a_price_that_changes_with_time_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = get_snapshot().find_provider_model("gpt-4o", None, "openai", None)[1]
+    later = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    changing = type(model)(
+        id="x", match=model.match,
+        prices=[
+            ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(1))),
+            ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(2)), constraint=StartDateConstraint(later)),
+        ],
+    )  # fmt: skip
+    clock = 100.0
+    monkeypatch.setattr(catalog.time, "monotonic", lambda: clock)
+    priced = catalog._catalogued(changing)
+    assert priced(Tokens(1, 0)).nano_usd == 1000
+    changing.prices[1].constraint = None
+    assert priced(Tokens(1, 0)).nano_usd == 1000
+    clock = 161.0
+    assert priced(Tokens(1, 0)).nano_usd == 2000
+
+
+def test_the_package_is_not_loaded_before_a_deployment_needs_it() -> None:
+    code = """
+import sys
+from scutum_server.upstream.catalog import Price, Tokens, pricer
+for kind, url, own in (("sim", None, None), ("openai", None, Price(1, 1)), ("openai", "http://127.0.0.1:1/v1", None)):
+    pricer(provider_kind=kind, base_url=url, upstream_model="gpt-4o", override=own)(Tokens(1, 1))
+assert "genai_prices" not in sys.modules and "pydantic" not in sys.modules
+pricer(provider_kind="openai", base_url=None, upstream_model="gpt-4o", override=None)
+assert "genai_prices" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
