@@ -92,4 +92,11 @@ case $code in
   /*) ;;
   *) code=$(cd "$(dirname "$code")" && pwd -P)/$(basename "$code") ;;
 esac
-PYTHONPATH=$code PYTHONDONTWRITEBYTECODE=1 "$python" -P -m scutum_cli.host.bootstrap "$@"
+PYTHONPATH=$code
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH PYTHONDONTWRITEBYTECODE
+if [ -n "$cleanup" ]; then
+  "$python" -P -m scutum_cli.host.bootstrap "$@"
+else
+  exec "$python" -P -m scutum_cli.host.bootstrap "$@"
+fi

@@ -22,6 +22,7 @@ from scutum_cli.host import (
     postgres,
     preflight,
     process,
+    procfs,
     source,
 )  # fmt: skip
 from scutum_cli.host.config import HostConfig
@@ -82,14 +83,25 @@ class Install:
             for name in ("proxy_port", "admin_port", "proxy_workers")
             if (value := getattr(request, name)) is not None
         }
-        if not self.fresh:
-            return replace(config.load(self.layout.yaml_file), **asked)
+        base = HostConfig(proxy_workers=config.default_workers()) if self.fresh else config.load(self.layout.yaml_file)
+        return replace(self._with_free_store_ports(base), **asked)
+
+    def _with_free_store_ports(self, base: HostConfig) -> HostConfig:
+        """While nothing of ours runs, a store's port that another program has is exchanged for a free one."""
+        if procfs.of_home(self.layout.home):
+            return base
         homes = [context.home for context in settings.load().contexts.values() if context.home]
         taken = preflight.promised_ports(homes, self.layout.home)
-        postgres_port = preflight.free_port(15_432, taken)
-        valkey_port = preflight.free_port(16_379, {*taken, postgres_port})
-        base = HostConfig(postgres_port=postgres_port, valkey_port=valkey_port, proxy_workers=config.default_workers())
-        return replace(base, **asked)
+        postgres_port = preflight.free_port(base.postgres_port, taken)
+        valkey_port = preflight.free_port(base.valkey_port, {*taken, postgres_port})
+        return replace(base, postgres_port=postgres_port, valkey_port=valkey_port)
+
+    def _settle_ports(self) -> None:
+        """Minutes may have passed since the plan; another install may have taken the ports meanwhile."""
+        settled = self._with_free_store_ports(self.config)
+        if settled != self.config:
+            self.config = settled
+            owner.run_as(self.user, lambda: files.write_private(self.layout.yaml_file, settled.text()))
 
     def _plan(self) -> list[Step]:
         layout, host = self.layout, self.config
@@ -111,7 +123,7 @@ class Install:
             Step(what, packages_need, self._install_packages),
             Step(f"database cluster in {layout.postgres_data}", cluster, self._make_cluster),
             Step("database roles and schema", not schema_ready, self._migrate),
-            Step(f"start: {stores}, {ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
+            Step(f"start {stores}, {ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
             Step("first key and first completion, in the simulator", not finished, self._first_answer),
             Step(f"link {path_link.place()}", not linked, self._link),
         ]
@@ -253,14 +265,19 @@ class Install:
         return []
 
     def _migrate(self, progress: Progress) -> list[str]:
+        self._settle_ports()
         revision = owner.run_as(self.user, lambda: migrate.migrate(self.layout, self.config, progress.tick))
         return [f"revision {revision}"]
 
     def _start(self, progress: Progress) -> list[str]:
+        self._settle_ports()
+
         def start() -> None:
             engine = Embedded(self.layout)
             if self._engine_runs and self._package_need:
-                engine.restart((), progress.note, progress.tick)
+                # The stores come with the dependencies: as long as those stay, they need not stop.
+                names = () if self._package_need.dependencies else ("admin", "worker", "proxy")
+                engine.restart(names, progress.note, progress.tick)
             else:
                 engine.up(progress.note, progress.tick)
 

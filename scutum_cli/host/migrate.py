@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scutum_cli.errors import HALF_WAY, CliError
 from scutum_cli.host import config as host_config
-from scutum_cli.host import files, health, postgres, process, services
+from scutum_cli.host import files, health, postgres, process, procfs, services
 from scutum_cli.host.layout import Layout
 from scutum_cli.host.process import Tick
 
@@ -45,9 +45,17 @@ def migrate(layout: Layout, config: host_config.HostConfig, tick: Tick) -> str:
 @contextmanager
 def _postgres(layout: Layout, config: host_config.HostConfig, tick: Tick) -> Iterator[None]:
     """The running server, or one of our own for the block."""
-    if health.accepts(host_config.LOOPBACK, config.postgres_port):
+    if procfs.running_in(layout.postgres_data, "postgres") and health.accepts(
+        host_config.LOOPBACK, config.postgres_port
+    ):
         yield
         return
+    if not health.is_free(host_config.LOOPBACK, config.postgres_port):
+        raise CliError(
+            f"Port {config.postgres_port}, which postgres needs, is taken by another program.",
+            code="port_busy",
+            hint="run the same command again; it chooses another port",
+        )
     postgres.clear_leftovers(layout.postgres_data)
     env = services.environment(services.BY_NAME["postgres"], layout, config, {}, os.environ)
     argv = postgres.server_command(layout, config, postgres.programs(site_packages(layout)))

@@ -105,5 +105,5 @@ async def _wait_for_configuration(gateway: Gateway) -> None:
     """On a shared socket, leave connections to the siblings or in the queue for a moment rather than answer 503."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(FIRST_CONFIGURATION_S):
-            while not gateway.ready:
+            while not gateway.ready:  # noqa: ASYNC110  (once at the start; readiness is a property, not an event)
                 await asyncio.sleep(0.01)
