@@ -1,4 +1,4 @@
-"""The real command as a process, against real servers: an admin and a proxy over a real Postgres and Valkey."""
+"""The real command as a process, against real servers: an admin, a proxy and a worker over a real Postgres and Valkey."""
 
 from __future__ import annotations
 
@@ -90,15 +90,16 @@ class Gateway:
 
 
 @contextmanager
-def _process(name: str, env: dict[str, str], port: int, log: Path) -> Iterator[None]:
+def _process(name: str, env: dict[str, str], log: Path, port: int | None = None) -> Iterator[None]:
     with log.open("wb") as stderr:
         process = subprocess.Popen([sys.executable, "-m", "scutum_server", name], env=env, cwd=ROOT, stderr=stderr)
     try:
-        wait_until(lambda: _answers(port, process), what=f"the {name} to listen; see {log}")
+        if port is not None:
+            wait_until(lambda: _answers(port, process), what=f"the {name} to listen; see {log}")
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
@@ -109,7 +110,7 @@ def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
 
 @contextmanager
 def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iterator[Gateway]:
-    """An admin and a proxy on a fresh database, and a deploy root with their master key."""
+    """An admin, a proxy and a worker on a fresh database, and a deploy root with their master key."""
     home = directory / "home"
     (home / "config").mkdir(parents=True)
     (home / "spill").mkdir()
@@ -139,9 +140,10 @@ def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iter
     gateway = Gateway(f"http://127.0.0.1:{admin_port}", f"http://127.0.0.1:{proxy_port}", master_key, home)
     with ExitStack() as stack:
         stack.callback(postgres.drop, name)
-        stack.enter_context(_process("admin", env, admin_port, directory / "admin.log"))
+        stack.enter_context(_process("admin", env, directory / "admin.log", admin_port))
         _wait_for_admin(gateway, directory)
-        stack.enter_context(_process("proxy", env, proxy_port, directory / "proxy.log"))
+        stack.enter_context(_process("proxy", env, directory / "proxy.log", proxy_port))
+        stack.enter_context(_process("worker", env, directory / "worker.log"))
         yield gateway
 
 

@@ -1,0 +1,15 @@
+"""The client's types are those of the admin API's OpenAPI document."""
+
+from __future__ import annotations
+
+from tests.tools import generate_client_types as tool
+
+
+def test_the_generated_types_are_up_to_date() -> None:
+    fresh = tool.generate(tool.document())
+    assert tool.TARGET.read_text() == fresh, "run: python -m tests.tools.generate_client_types"
+
+
+def test_a_changed_document_is_drift() -> None:
+    changed = tool.document().replace('"tokens_in"', '"tokens_inward"')
+    assert tool.generate(changed) != tool.TARGET.read_text()
