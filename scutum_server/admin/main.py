@@ -44,7 +44,6 @@ def run(settings: AdminSettings) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_S,
-        limit_concurrency=1000,
     )
     # uvicorn raises the signal again once it has stopped: a wanted stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):

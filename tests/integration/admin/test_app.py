@@ -50,9 +50,10 @@ async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSetting
 async def test_a_dead_valkey_is_degraded_and_hinders_nothing(database: DatabaseSettings) -> None:
     runtime = make_runtime(admin_settings(database, RedisSettings("127.0.0.1", 1, 0, "p" * 20)))
     app = create_app(runtime)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin"
-    ) as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as http,
+    ):
         await asyncio.wait_for(runtime.ready.wait(), 20)
         status, body = await health(http)
         assert (status, body["status"], body["checks"]["redis"]) == (200, "degraded", "unavailable")
@@ -68,9 +69,10 @@ async def test_it_starts_before_its_schema_and_serves_once_that_is_there(
     runtime = make_runtime(admin_settings(postgres.app(name), redis_settings))
     app = create_app(runtime)
     try:
-        async with app.router.lifespan_context(app), httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://admin"
-        ) as http:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as http,
+        ):
             login = lambda: http.post(f"{API}/auth/login", json={"master_key": MASTER_KEY})  # noqa: E731
 
             async def mismatch() -> bool:
@@ -105,9 +107,10 @@ async def test_without_a_database_it_says_so_and_recovers_when_it_comes(
     rename(database.dbname, away)
     runtime = make_runtime(admin_settings(database, redis_settings))
     app = create_app(runtime)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://admin", timeout=30
-    ) as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin", timeout=30) as http,
+    ):
         login = lambda: http.post(f"{API}/auth/login", json={"master_key": MASTER_KEY})  # noqa: E731
         status, body = await health(http)
         assert (status, body["checks"]["database"]) == (503, "unavailable")
@@ -130,7 +133,9 @@ async def test_without_a_database_it_says_so_and_recovers_when_it_comes(
         await until(again, what="the pool to find the database again")
 
 
-async def test_many_processes_make_the_first_objects_once(database: DatabaseSettings, redis_settings: RedisSettings) -> None:
+async def test_many_processes_make_the_first_objects_once(
+    database: DatabaseSettings, redis_settings: RedisSettings
+) -> None:
     runtimes = [make_runtime(admin_settings(database, redis_settings)) for _ in range(5)]
     for runtime in runtimes:
         await runtime.pool.open()
@@ -157,30 +162,31 @@ async def test_what_the_operator_deleted_stays_deleted(
     assert len((await admin.get("/aliases"))["items"]) == 5
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code"),
-    [
-        ("GET", "/", 404, "route_not_found"),
-        ("GET", f"{API}/nope", 404, "route_not_found"),
-        ("GET", f"{API}/teams/", 404, "team_not_found"),
-        ("GET", f"{API}//teams", 404, "route_not_found"),
-        ("GET", "/docs", 404, "route_not_found"),
-        ("GET", "/openapi.json", 404, "route_not_found"),
-        ("DELETE", f"{API}/orgs", 405, "method_not_allowed"),
-        ("POST", "/health", 405, "method_not_allowed"),
-        ("GET", f"{API}/teams/a%00b", 400, "invalid_address"),
-        ("GET", f"{API}/keys?team=a%00b", 400, "invalid_address"),
-        ("GET", f"{API}/teams/{'x' * 3000}", 400, "invalid_address"),
-        ("GET", f"{API}/teams/%ff%fe", 404, "team_not_found"),
-        ("GET", f"{API}/keys?limit=many", 422, "invalid_request"),
-    ],
-)
-async def test_every_error_is_a_problem_with_an_id(admin: Admin, method: str, path: str, status: int, code: str) -> None:
-    answer = await admin.http.request(method, path)
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    body = answer.json()
-    assert body["code"] == code and body["request_id"] == answer.headers["x-request-id"]
-    assert set(body) - {"errors"} == {"type", "title", "status", "detail", "code", "hint", "request_id"}
+PROBLEMS = [
+    ("GET", "/", 404, "route_not_found"),
+    ("GET", f"{API}/nope", 404, "route_not_found"),
+    ("GET", f"{API}/teams/", 404, "team_not_found"),
+    ("GET", f"{API}//teams", 404, "route_not_found"),
+    ("GET", "/docs", 404, "route_not_found"),
+    ("GET", "/openapi.json", 404, "route_not_found"),
+    ("DELETE", f"{API}/orgs", 405, "method_not_allowed"),
+    ("POST", "/health", 405, "method_not_allowed"),
+    ("GET", f"{API}/teams/a%00b", 400, "invalid_address"),
+    ("GET", f"{API}/keys?team=a%00b", 400, "invalid_address"),
+    ("GET", f"{API}/teams/{'x' * 3000}", 400, "invalid_address"),
+    ("GET", f"{API}/teams/%ff%fe", 404, "team_not_found"),
+    ("GET", f"{API}/keys?limit=many", 422, "invalid_request"),
+]
+
+
+async def test_every_error_is_a_problem_with_an_id(admin: Admin) -> None:
+    for method, path, status, code in PROBLEMS:
+        answer = await admin.http.request(method, path)
+        assert answer.status_code == status, (path[:80], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert body["code"] == code and body["request_id"] == answer.headers["x-request-id"]
+        assert set(body) - {"errors"} == {"type", "title", "status", "detail", "code", "hint", "request_id"}
 
 
 async def test_a_client_cannot_choose_the_request_s_id(admin: Admin) -> None:

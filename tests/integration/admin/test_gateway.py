@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
-import pytest
-
 from scutum_server.infra.crypto import SecretBox
 from tests.integration.admin.conftest import Admin
 
@@ -22,7 +20,14 @@ async def test_a_new_install_answers_to_the_usual_names(admin: Admin) -> None:
         "sim": "chat", "sim-embedding": "embedding",
     }  # fmt: skip
     aliases = (await admin.get("/aliases"))["items"]
-    assert [alias["name"] for alias in aliases] == ["coding", "cost-effective", "fast", "powerful", "reasoning", "smart"]
+    assert [alias["name"] for alias in aliases] == [
+        "coding",
+        "cost-effective",
+        "fast",
+        "powerful",
+        "reasoning",
+        "smart",
+    ]
     assert {alias["resolves_to"] for alias in aliases} == {"sim"}
 
 
@@ -60,7 +65,9 @@ async def test_a_provider_is_changed_field_by_field(admin: Admin) -> None:
 
 
 async def test_the_simulator_is_changed_live(admin: Admin) -> None:
-    changed = await admin.call("PATCH", "/providers/sim", json={"settings": {"latency_ms": 200, "error_kind": "overloaded"}})
+    changed = await admin.call(
+        "PATCH", "/providers/sim", json={"settings": {"latency_ms": 200, "error_kind": "overloaded"}}
+    )
     assert changed.json()["settings"] == {"latency_ms": 200, "error_kind": "overloaded"}
     await admin.fails("PATCH", "/providers/sim", 400, "invalid_field", json={"api_key": "x" * 20})
 
@@ -75,40 +82,40 @@ async def test_a_provider_in_use_stays_unless_told_to_cascade(admin: Admin) -> N
     await admin.fails("GET", "/providers/sim", 404, "provider_not_found")
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"base_url": "ftp://x/v1"}, "base_url"),
-        ({"base_url": "http://user:pw@x/v1"}, "base_url"),
-        ({"base_url": "http://x/v1#frag"}, "base_url"),
-        ({"base_url": "http://x/v1?a=b"}, "base_url"),
-        ({"base_url": "http:///v1"}, "base_url"),
-        ({"base_url": "http://x:99999/v1"}, "base_url"),
-        ({"base_url": "http://x y/v1"}, "base_url"),
-        ({"base_url": "http://x/v1\r\nHost: y"}, "base_url"),
-        ({"base_url": "http://exämple/v1"}, "base_url"),
-        ({"base_url": "http://[::1/v1"}, "base_url"),
-        ({"base_url": ""}, "base_url"),
-        ({"api_key": "two words"}, "api_key"),
-        ({"api_key": "line\nend"}, "api_key"),
-        ({"api_key": ""}, "api_key"),
-        ({"name": "a b"}, "name"),
-        ({"name": "größe"}, "name"),
-        ({"name": "a/b"}, "name"),
-        ({"settings": {"timeouts": {"connect_ms": "5"}}}, "settings.timeouts.connect_ms"),
-        ({"settings": {"timeouts": {"connect_ms": 0}}}, "settings.timeouts.connect_ms"),
-        ({"settings": {"timeouts": {"conect_ms": 5}}}, "settings.timeouts.conect_ms"),
-        ({"settings": {"latency_ms": 5}}, "settings.latency_ms"),
-        ({"settings": {"ca_bundle": 5}}, "settings.ca_bundle"),
-        ({"kind": "anthropic"}, "kind"),
-        ({"unknown": 1}, "unknown"),
-    ],
-)
-async def test_a_bad_provider_is_refused_with_the_field_s_name(admin: Admin, change: dict, field: str) -> None:
-    answer = await admin.call("POST", "/providers", json=LOCAL | change)
-    assert answer.status_code in {400, 422}, answer.text
-    assert [error["field"] for error in answer.json()["errors"]] == [field]
-    assert SECRET not in answer.text and "pw@" not in answer.text
+BAD_PROVIDERS: list[tuple[dict, str]] = [
+    ({"base_url": "ftp://x/v1"}, "base_url"),
+    ({"base_url": "http://user:pw@x/v1"}, "base_url"),
+    ({"base_url": "http://x/v1#frag"}, "base_url"),
+    ({"base_url": "http://x/v1?a=b"}, "base_url"),
+    ({"base_url": "http:///v1"}, "base_url"),
+    ({"base_url": "http://x:99999/v1"}, "base_url"),
+    ({"base_url": "http://x y/v1"}, "base_url"),
+    ({"base_url": "http://x/v1\r\nHost: y"}, "base_url"),
+    ({"base_url": "http://exämple/v1"}, "base_url"),
+    ({"base_url": "http://[::1/v1"}, "base_url"),
+    ({"base_url": ""}, "base_url"),
+    ({"api_key": "two words"}, "api_key"),
+    ({"api_key": "line\nend"}, "api_key"),
+    ({"api_key": ""}, "api_key"),
+    ({"name": "a b"}, "name"),
+    ({"name": "größe"}, "name"),
+    ({"name": "a/b"}, "name"),
+    ({"settings": {"timeouts": {"connect_ms": "5"}}}, "settings.timeouts.connect_ms"),
+    ({"settings": {"timeouts": {"connect_ms": 0}}}, "settings.timeouts.connect_ms"),
+    ({"settings": {"timeouts": {"conect_ms": 5}}}, "settings.timeouts.conect_ms"),
+    ({"settings": {"latency_ms": 5}}, "settings.latency_ms"),
+    ({"settings": {"ca_bundle": 5}}, "settings.ca_bundle"),
+    ({"kind": "anthropic"}, "kind"),
+    ({"unknown": 1}, "unknown"),
+]
+
+
+async def test_a_bad_provider_is_refused_with_the_field_s_name(admin: Admin) -> None:
+    for change, field in BAD_PROVIDERS:
+        answer = await admin.call("POST", "/providers", json=LOCAL | change)
+        assert answer.status_code in {400, 422}, (change, answer.text)
+        assert [error["field"] for error in answer.json()["errors"]] == [field], change
+        assert SECRET not in answer.text and "pw@" not in answer.text
     assert len(admin.sql("SELECT id FROM providers")) == 1
 
 
@@ -180,7 +187,9 @@ async def test_a_model_is_not_left_behind_by_a_provider_s_deletion(admin: Admin)
     answers = await asyncio.gather(*calls, admin.call("DELETE", "/providers/local?cascade=true"), *[])
     assert answers[-1].status_code == 204
     assert {answer.status_code for answer in answers[:-1]} <= {201, 404}
-    assert admin.sql("SELECT 1 FROM deployments d LEFT JOIN providers p ON p.id = d.provider_id WHERE p.id IS NULL") == []
+    assert (
+        admin.sql("SELECT 1 FROM deployments d LEFT JOIN providers p ON p.id = d.provider_id WHERE p.id IS NULL") == []
+    )
 
 
 async def test_settings_are_typed_and_known(admin: Admin) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 import trustme
 
 from tests.fixtures.servers import free_port
@@ -52,7 +51,9 @@ async def serving(handler: Callable[..., Awaitable[None]], tls: ssl.SSLContext |
 async def probe(admin: Admin, base_url: str, *, model: str | None = "gpt", **provider) -> dict:
     await admin.make("/providers", name="p", kind="openai", base_url=base_url, **provider)
     if model:
-        await admin.make("/models", name="mine", provider="p", upstream_model=model, kind=provider.pop("model_kind", None))
+        await admin.make(
+            "/models", name="mine", provider="p", upstream_model=model, kind=provider.pop("model_kind", None)
+        )
     answer = await admin.call("POST", "/providers/p/test")
     assert answer.status_code == 200, answer.text
     assert SECRET not in answer.text
@@ -87,31 +88,34 @@ async def test_an_embedding_model_is_embedded_with(admin: Admin) -> None:
     assert result["ok"] and upstream.requests[0][0] == "POST /v1/embeddings HTTP/1.1"
 
 
-@pytest.mark.parametrize(
-    ("answer", "code", "says"),
-    [
-        (http(401, {"error": {"message": "Incorrect API key"}}), "unauthorized", "Incorrect API key"),
-        (http(403, {"error": "no"}), "unauthorized", "none is set"),
-        (http(404, {"error": {"message": "no such model"}}), "model_not_found", "gpt"),
-        (http(404, b"<html>nginx</html>"), "not_openai", "404"),
-        (http(200, b"<html>hello</html>"), "not_openai", "not as an OpenAI-compatible"),
-        (http(200, b"[1, 2]"), "not_openai", "not as an OpenAI-compatible"),
-        (http(200, {"choices": []}), "not_openai", "not as an OpenAI-compatible"),
-        (http(301, b"", location="http://x/"), "redirected", "301"),
-        (http(429, {"error": {"message": "quota\x07"}}), "rate_limited", "quota"),
-        (http(500, {"error": {"message": None}}), "provider_error", "500"),
-        (http(400, {"error": {"message": "bad max_tokens"}}), "provider_refused", "bad max_tokens"),
-        (b"SSH-2.0-OpenSSH_9.9\r\n", "not_openai", "not HTTP"),
-        (b"", "upstream_disconnected", "without an answer"),
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{", "upstream_disconnected", "ended before"),
-    ],
-)
-async def test_what_a_provider_answers_is_explained(admin: Admin, answer: bytes, code: str, says: str) -> None:
-    async with serving(Upstream(answer)) as port:
-        result = await probe(admin, f"http://127.0.0.1:{port}/v1")
-    assert not result["ok"] and result["reply"] is None
-    assert result["error"]["code"] == code, result
-    assert says in result["error"]["message"] and result["error"]["message"].isprintable()
+ANSWERS = [
+    (http(401, {"error": {"message": "Incorrect API key"}}), "unauthorized", "Incorrect API key"),
+    (http(403, {"error": "no"}), "unauthorized", "none is set"),
+    (http(404, {"error": {"message": "no such model"}}), "model_not_found", "gpt"),
+    (http(404, b"<html>nginx</html>"), "not_openai", "404"),
+    (http(200, b"<html>hello</html>"), "not_openai", "not as an OpenAI-compatible"),
+    (http(200, b"[1, 2]"), "not_openai", "not as an OpenAI-compatible"),
+    (http(200, {"choices": []}), "not_openai", "not as an OpenAI-compatible"),
+    (http(301, b"", location="http://x/"), "redirected", "301"),
+    (http(429, {"error": {"message": "quota\x07"}}), "rate_limited", "quota"),
+    (http(500, {"error": {"message": None}}), "provider_error", "500"),
+    (http(400, {"error": {"message": "bad max_tokens"}}), "provider_refused", "bad max_tokens"),
+    (b"SSH-2.0-OpenSSH_9.9\r\n", "not_openai", "not HTTP"),
+    (b"", "upstream_disconnected", "without an answer"),
+    (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{", "upstream_disconnected", "ended before"),
+]
+
+
+async def test_what_a_provider_answers_is_explained(admin: Admin) -> None:
+    upstream = Upstream(b"")
+    async with serving(upstream) as port:
+        await probe(admin, f"http://127.0.0.1:{port}/v1")
+        for answer, code, says in ANSWERS:
+            upstream.answer = answer
+            result = (await admin.call("POST", "/providers/p/test")).json()
+            assert not result["ok"] and result["reply"] is None
+            assert result["error"]["code"] == code, result
+            assert says in result["error"]["message"] and result["error"]["message"].isprintable()
 
 
 async def test_nobody_listens(admin: Admin) -> None:

@@ -6,7 +6,6 @@ import datetime as dt
 import random
 
 import psycopg
-import pytest
 
 from scutum_server.infra.ids import uuid7
 from scutum_server.usage.service import usd
@@ -120,31 +119,23 @@ async def test_pages_of_one_report_agree(admin: Admin) -> None:
     assert seen == ["m8", "m6", "m7", "m4", "m5", "m2", "m3", "m0", "m1"]
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("by=colour", "unknown_dimension"),
-        ("by=model,team,key", "unknown_dimension"),
-        ("by=model,model", "unknown_dimension"),
-        ("by=model,", "unknown_dimension"),
-        ("since=yesterday", "invalid_request"),
-        ("since=0h", "invalid_request"),
-        ("since=999999w", "invalid_request"),
-        ("since=1h&until=2h", "invalid_request"),
-        ("since=0001-01-01T00:00:00%2B14:00", "invalid_request"),
-        ("until=9999-12-31T23:59:59-12:00", "invalid_request"),
-        ("cursor=xyz", "invalid_cursor"),
-    ],
-)
-async def test_a_question_that_cannot_be_answered(admin: Admin, query: str, code: str) -> None:
-    problem = await admin.fails("GET", f"/usage?{query}", 400, code)
-    if code == "unknown_dimension" and "colour" in query:
-        assert "model, team, key, provider" in problem["hint"]
+UNANSWERABLE = [
+    ("by=colour", "unknown_dimension"),
+    ("by=model,team,key", "unknown_dimension"),
+    ("by=model,model", "unknown_dimension"),
+    ("by=model,", "unknown_dimension"),
+    ("since=yesterday", "invalid_request"),
+    ("since=0h", "invalid_request"),
+    ("since=999999w", "invalid_request"),
+    ("since=1h&until=2h", "invalid_request"),
+    ("since=0001-01-01T00:00:00%2B14:00", "invalid_request"),
+    ("until=9999-12-31T23:59:59-12:00", "invalid_request"),
+    ("cursor=xyz", "invalid_cursor"),
+]
 
 
-@pytest.mark.parametrize(
-    ("nano", "text"),
-    [(0, "0.000000"), (1, "0.000000001"), (1_234_000, "0.001234"), (10**9, "1.000000"), (1_234_567_891_234, "1234.567891234")],
-)
-def test_money_is_exact(nano: int, text: str) -> None:
-    assert usd(nano) == text
+async def test_a_question_that_cannot_be_answered(admin: Admin) -> None:
+    for query, code in UNANSWERABLE:
+        problem = await admin.fails("GET", f"/usage?{query}", 400, code)
+        if "colour" in query:
+            assert "model, team, key, provider" in problem["hint"]
