@@ -156,7 +156,7 @@ class Ingest:
     async def _catch_up(self) -> None:
         """What was read before a crash, or committed but not acknowledged."""
         after = "0"
-        while entries := await self._queue.own(ENTRIES, after):
+        while not self._stop.is_set() and (entries := await self._queue.own(ENTRIES, after)):
             await self.take(entries)
             after = entries[-1][0]
 
@@ -164,7 +164,7 @@ class Ingest:
         started = time.monotonic()
         if started - self._claimed_at >= CLAIM_SECONDS:
             self._claimed_at = started
-            if entries := await self._queue.claim(ENTRIES, CLAIM_IDLE_MS):
+            while not self._stop.is_set() and (entries := await self._queue.claim(ENTRIES, CLAIM_IDLE_MS)):
                 await self.take(entries)
         entries = await self._queue.new(ENTRIES, WAIT_MS)
         if not entries:

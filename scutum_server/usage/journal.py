@@ -156,22 +156,30 @@ class Journal:
 
     def _adopt(self) -> None:
         own = {segment.path for segment in self._segments()}
-        try:
-            for path in sorted(self._directory.glob("*" + SUFFIX)):
+        for path in sorted(self._directory.glob("*" + SUFFIX)):
+            try:
                 segment = None if path in own else Segment.adopt(path)
-                if segment is not None:
-                    self.counters.adopted += 1
-                    self._full.append(segment)
-                    self._wake.set()
-                    log.info("Adopted a usage journal", extra={"file": path.name, "bytes": segment.size})
-        except OSError as error:
-            self._warn(f"A left-over usage journal cannot be read: {error}")
+            except OSError as error:
+                self._warn(f"A left-over usage journal cannot be read: {error}")
+                continue
+            if segment is not None:
+                self.counters.adopted += 1
+                self._full.append(segment)
+                self._wake.set()
+                log.info("Adopted a usage journal", extra={"file": path.name, "bytes": segment.size})
 
     async def run(self) -> None:
         """The flusher: runs until cancelled, whatever happens to the stream or the disk."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._send_forever())
-            group.create_task(self._settle_forever())
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._send_forever())
+                    group.create_task(self._settle_forever())
+            except* Exception as errors:
+                # A flusher that ended would fill the disk unseen.
+                log.error("The flusher of usage records failed and starts again", exc_info=errors)  # noqa: TRY400
+                self._wake.set()
+                await asyncio.sleep(BACKOFF_SECONDS[1])
 
     async def _send_forever(self) -> None:
         first, longest = BACKOFF_SECONDS

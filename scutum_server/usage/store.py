@@ -49,7 +49,8 @@ WITH inserted AS (
     RETURNING ts, org_id, team_id, key_id, model, provider, status, tokens_in, tokens_out, tokens_cached, cost_nano_usd,
         simulated
 ), summed AS (
-    INSERT INTO spend_rollups AS old
+    INSERT INTO spend_rollups AS old (hour, org_id, team_id, key_id, model, provider, requests, errors, tokens_in,
+        tokens_out, tokens_cached, cost_nano_usd, simulated)
     SELECT date_trunc('hour', ts, 'UTC'), coalesce(org_id, ''), coalesce(team_id, ''), coalesce(key_id, ''),
         coalesce(model, ''), coalesce(provider, ''), count(*), count(*) FILTER (WHERE status >= 400), sum(tokens_in),
         sum(tokens_out), sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated)

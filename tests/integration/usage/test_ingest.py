@@ -168,13 +168,14 @@ async def test_a_dead_consumer_s_entries_are_taken_over(
 
     monkeypatch.setattr(module, "CLAIM_SECONDS", 0.0)
     monkeypatch.setattr(module, "CLAIM_IDLE_MS", 50)
-    await put(client, record())
+    for _ in range(50):
+        await put(client, record())
     dead = UsageQueue(client, "dead")
     await dead.create()
-    assert len(await dead.new(10, 100)) == 1
+    assert len(await dead.new(100, 100)) == 50
     async with worker(database, client):
         await settled(client)
-    assert rows(database, "SELECT count(*) FROM spend_logs") == [(1,)]
+    assert rows(database, "SELECT count(*) FROM spend_logs") == [(50,)]
     assert (await client.xpending(STREAM, GROUP))["pending"] == 0
 
 

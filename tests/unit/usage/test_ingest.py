@@ -38,6 +38,7 @@ def test_the_staging_columns_are_the_record_s_fields_in_order() -> None:
     [
         (b"{", "truncated"),
         (b"\0\0\0\0", "malformed"),
+        (line(model="x").replace(b"x", b"\xff"), "utf-8|malformed|decode"),
         (b'{"status":200}', "request_id"),
         (line(status="200"), "status"),
         (line(status=70_000), "status"),

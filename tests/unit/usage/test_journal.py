@@ -321,6 +321,25 @@ async def test_what_neither_disk_nor_memory_takes_is_counted_and_said(
     assert len(set(stream.ids())) == kept
 
 
+async def test_a_defect_in_the_flusher_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = MemoryStream()
+    broken = [RuntimeError("defect")]
+    add = stream.add
+
+    async def failing(lines: bytes) -> None:
+        if broken:
+            raise broken.pop()
+        await add(lines)
+
+    monkeypatch.setattr(stream, "add", failing)
+    async with running(Journal(tmp_path, stream)) as journal:
+        journal.append(one := record())
+        await until(lambda: stream.ids() == [one.request_id])
+    assert any("starts again" in line.message for line in caplog.records)
+
+
 async def test_closing_does_not_wait_for_a_stream_that_hangs(tmp_path: Path) -> None:
     stream = MemoryStream()
     stream.gate.clear()
