@@ -32,6 +32,9 @@ class Style:
 
 style = Style(color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
 
+# Control characters in data could steer the terminal: people see a mark instead, programs get the data as it is.
+_VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�") | {9: " ", 10: " ", 13: " "}
+_VISIBLE_TEXT = {code: mark for code, mark in _VISIBLE.items() if code not in {9, 10}}
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -91,7 +94,7 @@ def emit_object(item: Mapping[str, Any], rows: Sequence[tuple[str, str]] | None 
         pairs = rows if rows is not None else [(key, _cell(value)) for key, value in item.items()]
         width = max((len(label) for label, _ in pairs), default=0)
         for label, text in pairs:
-            print(f"{label:<{width}}  {text}".rstrip())
+            print(f"{label:<{width}}  {text.translate(_VISIBLE)}".rstrip())
 
 
 def emit_list(
@@ -126,8 +129,13 @@ def emit_list(
 
 
 def emit_text(text: str, *, end: str = "\n") -> None:
-    """Plain data, such as a completion's words or a path; flushed at once."""
+    """Plain data of our own, such as a path or a key; flushed at once."""
     print(text, end=end, flush=True)
+
+
+def emit_words(text: str, *, end: str = "\n") -> None:
+    """Somebody else's words, such as a model's, flushed at once; they cannot steer a terminal."""
+    emit_text(text.translate(_VISIBLE_TEXT) if sys.stdout.isatty() else text, end=end)
 
 
 def fail(error: CliError) -> int:
@@ -141,10 +149,12 @@ def fail(error: CliError) -> int:
         }
         print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
         return error.exit_code
-    first = f"{paint('error:', 'red')} {error.message}"
+    first = f"{paint('error:', 'red')} {error.message.translate(_VISIBLE)}"
     if error.request_id:
         first += f" (request {error.request_id})"
-    for line in (first, error.why, f"next: {error.hint}" if error.hint else None):
+    why = error.why.translate(_VISIBLE) if error.why else None
+    hint = f"next: {error.hint.translate(_VISIBLE)}" if error.hint else None
+    for line in (first, why, hint):
         if line:
             print(line, file=sys.stderr)
     return error.exit_code
@@ -195,6 +205,7 @@ def _print_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> None:
+    rows = [[cell.translate(_VISIBLE) for cell in row] for row in rows]
     widths = [max(len(header), *(len(row[at]) for row in rows)) for at, header in enumerate(headers)]
     terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     while sum(widths) + 2 * (len(widths) - 1) > terminal and max(widths) > 12:

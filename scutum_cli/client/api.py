@@ -125,8 +125,10 @@ class Api:
         while True:
             asked = {**(params or {}), "limit": _size(limit, len(items)), "cursor": cursor}
             page = self.client.get(f"{V1}/{noun}", asked)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise self.client.not_scutum()
             items += page["items"]
-            cursor = page["next"]
+            cursor = page.get("next")
             if cursor is None or (limit is not None and len(items) >= limit):
                 return {"items": items, "next": cursor}
 

@@ -128,7 +128,7 @@ class AdminClient:
         try:
             token, lifetime = str(session["access_token"]), float(session["expires_in"])
         except (KeyError, TypeError, ValueError):
-            raise self._not_scutum() from None
+            raise self.not_scutum() from None
         self._keep_token(token, time.time() + lifetime)
         return token
 
@@ -175,7 +175,7 @@ class AdminClient:
             raise unreachable(self.context, self.context.admin_url, "admin API", error) from None
         if len(content) > MAX_ANSWER:
             self._connection.close()
-            raise self._not_scutum()
+            raise self.not_scutum()
         answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
         elapsed = (time.monotonic() - started) * 1000
         output.verbose(f"{method} {target} {answer.status} in {elapsed:.0f} ms, request {_request_id(answer) or '-'}")
@@ -186,16 +186,17 @@ class AdminClient:
             return self._json(answer) if answer.body else None
         problem = self._json(answer)
         if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):
-            raise self._not_scutum()
+            raise self.not_scutum()
         raise from_problem(answer.status, problem, _request_id(answer))
 
     def _json(self, answer: Answer) -> Any:
         try:
             return json.loads(answer.body)
         except ValueError:
-            raise self._not_scutum() from None
+            raise self.not_scutum() from None
 
-    def _not_scutum(self) -> CliError:
+    def not_scutum(self) -> CliError:
+        """Something answered that is not the admin API."""
         return CliError(
             f"{self.context.admin_url} answered, but not as Scutum's admin API does.",
             exit_code=errors.UNREACHABLE,

@@ -46,7 +46,7 @@ def chat(
         answer = Completion(context, secret, body)
         document = answer.whole()
         if output.style.format == "table":
-            output.emit_text(_content(document))
+            output.emit_words(_content(document))
         else:
             output.emit_object(document)
     else:
@@ -73,7 +73,7 @@ def _stream(answer: Completion) -> None:
     words = answer.words()
     try:
         for piece in words:
-            output.emit_text(piece, end="")
+            output.emit_words(piece, end="")
             last = piece
     finally:
         # Ctrl-C lands here too: the proxy sees the connection close and stops the provider's work.
