@@ -44,4 +44,4 @@ def uninstall(
     left = removal.remove(layout, delete_data=delete_data)
     output.done(f"Removed the install in {layout.home}.")
     if left:
-        output.say(f"Left alone, as Scutum did not make it: {', '.join(left)}")
+        output.say(f"Left alone, because it is not this install's or still used: {', '.join(left)}")

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from scutum_cli.errors import CliError
 
@@ -36,6 +37,11 @@ def write_private(path: Path, text: str) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def append_to(path: Path) -> IO[bytes]:
+    """Opens a log for appending; never through a link, which a service's user might have put there for root."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab")
 
 
 def private_directory(path: Path) -> None:

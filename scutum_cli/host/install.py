@@ -204,13 +204,18 @@ class Install:
                     os.chown(directory, self.user.uid, self.user.gid)
             for shared in (layout.releases, layout.supervisor):
                 shared.mkdir(exist_ok=True)
-            owner.run_as(self.user, lambda: layout.lock_file.touch(mode=0o600))
+            owner.run_as(self.user, self._make_shared_files)
         except OSError as error:
             raise CliError(
                 f"{error.filename or layout.home} cannot be made: {error.strerror}.",
                 code="bad_home",
                 hint="--home with a directory of your own",
             ) from None
+
+    def _make_shared_files(self) -> None:
+        """What root and the services' user both write to belongs to the user."""
+        for path in (self.layout.lock_file, self.layout.logs / "install.log"):
+            path.touch(mode=0o600)
 
     def _configure(self, progress: Progress) -> list[str]:
         del progress

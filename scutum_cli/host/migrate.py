@@ -60,7 +60,9 @@ def _postgres(layout: Layout, config: host_config.HostConfig, tick: Tick) -> Ite
     env = services.environment(services.BY_NAME["postgres"], layout, config, {}, os.environ)
     argv = postgres.server_command(layout, config, postgres.programs(site_packages(layout)))
     with (layout.logs / "postgres.log").open("ab") as log:
-        server = process.Running(argv, log, env=env, cwd=layout.run, stop_signal=signal.SIGINT)
+        server = process.Running(
+            argv, layout.logs / "postgres.log", log, env=env, cwd=layout.run, stop_signal=signal.SIGINT
+        )
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not health.accepts(host_config.LOOPBACK, config.postgres_port):

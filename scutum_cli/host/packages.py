@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scutum_cli.errors import HALF_WAY, CliError
-from scutum_cli.host import process
+from scutum_cli.host import files, process
 from scutum_cli.host.layout import Layout
 from scutum_cli.host.process import Tick
 from scutum_cli.host.source import LOCKS, Source
@@ -147,8 +147,8 @@ class _Builder:
         )
 
     def _start(self, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> process.Running:
-        with self._log.open("ab") as log:
-            return process.Running(argv, log, env=env or self._env, cwd=self._work)
+        with files.append_to(self._log) as log:
+            return process.Running(argv, self._log, log, env=env or self._env, cwd=self._work)
 
     def _run(self, what: str, argv: Sequence[str | Path]) -> None:
         self._finish(what, self._start(argv))

@@ -45,6 +45,7 @@ class Running:
     def __init__(
         self,
         argv: Sequence[str | Path],
+        log_path: Path,
         log: IO[bytes],
         *,
         env: Mapping[str, str] | None,
@@ -53,7 +54,7 @@ class Running:
     ) -> None:
         self._stop_signal = stop_signal
         # The position in an append-only log that others write to as well: only what follows can be about us.
-        self._log_path = Path(log.name)
+        self._log_path = log_path
         self._from = os.fstat(log.fileno()).st_size
         self._process = subprocess.Popen(
             [str(part) for part in argv],

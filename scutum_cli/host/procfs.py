@@ -85,6 +85,18 @@ def running_in(directory: Path, program: str) -> list[int]:
     ]
 
 
+def of_user(uid: int) -> list[int]:
+    """Pids of every process of that user."""
+    return [pid for pid in _pids() if _stat(pid) and _owner(pid) == uid]
+
+
+def _owner(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
+
+
 def of_home(home: Path) -> list[Found]:
     """Every process of this deploy root: the supervisor, services, and their children; oldest first.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scutum_cli import output
+from scutum_cli.host import files
 from scutum_cli.host.words import duration
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -70,8 +71,8 @@ class Progress:
         """A line for the log file only."""
         if self._log is not None:
             stamp = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {text}\n")
+            with files.append_to(self._log) as file:
+                file.write(f"{stamp} {text}\n".encode())
 
     def _head(self) -> str:
         return f"[{self._number:>{len(str(self._total))}}/{self._total}] " if self._total else ""

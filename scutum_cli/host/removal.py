@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scutum_cli import settings
 from scutum_cli.errors import HALF_WAY, CliError
-from scutum_cli.host import owner, path_link, process
+from scutum_cli.host import owner, path_link, process, procfs
 from scutum_cli.host.engines.embedded import Embedded
 from scutum_cli.host.layout import Layout
 from scutum_cli.host.lock import host_lock
@@ -45,7 +45,8 @@ def remove(layout: Layout, *, delete_data: bool) -> list[str]:
     left: list[str] = []
     if delete_data:
         left = _empty_places(layout)
-        _remove_user(user, layout.home)
+        if kept := _remove_user(user, layout.home):
+            left.append(kept)
     return left
 
 
@@ -84,13 +85,18 @@ def _empty_places(layout: Layout) -> list[str]:
     return sorted(str(path.relative_to(layout.home)) for path in layout.home.rglob("*") if not path.is_dir())
 
 
-def _remove_user(user: owner.Owner, home: Path) -> None:
-    """The system user goes only if an install of this very place made it."""
+def _remove_user(user: owner.Owner, home: Path) -> str | None:
+    """Removes the system user if this install made it and nothing else is its; else says that it stays."""
     if os.geteuid() != 0 or user.name != owner.SYSTEM_USER:
-        return
+        return None
     try:
-        ours = pwd.getpwnam(user.name).pw_dir == str(home)
+        made_here = pwd.getpwnam(user.name).pw_dir == str(home)
     except KeyError:
-        return
-    if ours:
-        process.check(f"Removing the system user {user.name}", process.run(["userdel", user.name]))
+        return None
+    others = [Path(context.home) for context in settings.load().contexts.values() if context.home]
+    in_use = procfs.of_user(user.uid) or any(
+        (other / "config").is_dir() and (other / "config").stat().st_uid == user.uid for other in others
+    )
+    if made_here and not in_use and process.run(["userdel", user.name]).code == 0:
+        return None
+    return f"the system user {user.name}"
