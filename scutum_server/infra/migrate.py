@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
-from alembic import command
 from scutum_server.errors import ScutumError
 from scutum_server.settings import DatabaseSettings, MigrateSettings
 
@@ -53,14 +53,10 @@ def prepare_cluster(settings: MigrateSettings) -> None:
                 conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
         for role, password in ((owner.user, owner.password), (app, settings.app_password)):
             verifier = conn.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-            conn.execute(
-                sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
-            )
+            conn.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)))
         if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (owner.dbname,)).fetchone():
             conn.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(owner.dbname), sql.Identifier(owner.user)
-                )
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(owner.dbname), sql.Identifier(owner.user))
             )
     base = settings.superuser
     inside = DatabaseSettings(base.host, base.port, base.user, owner.dbname, base.password)

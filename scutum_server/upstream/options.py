@@ -43,7 +43,7 @@ class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
-OPTIONS: dict[str, type[OpenAIOptions] | type[SimOptions]] = {"openai": OpenAIOptions, "sim": SimOptions}
+OPTIONS: dict[str, type[OpenAIOptions | SimOptions]] = {"openai": OpenAIOptions, "sim": SimOptions}
 
 
 def parse_options(kind: str, settings: object) -> OpenAIOptions | SimOptions:
