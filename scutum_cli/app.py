@@ -119,8 +119,12 @@ def run() -> int:
     try:
         command: Any = typer.main.get_command(app)
         grammar.equip(command, server=True)
-        code = command.main(prog_name="scutum", standalone_mode=False)
-        return code if isinstance(code, int) else errors.OK
+        returned = command.main(prog_name="scutum", standalone_mode=False)
+        code = returned if isinstance(returned, int) else errors.OK
+        if code == errors.INTERRUPTED:
+            # Typer turns Ctrl-C into this exit code by itself.
+            output.complain("interrupted")
+        return code
     except NoArgsIsHelpError as error:
         output.complain(error.format_message())
         return errors.USAGE

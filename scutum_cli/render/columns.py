@@ -92,12 +92,10 @@ def _pick(known: Mapping[str, Column[Item]], name: str, flag: str) -> Column[Ite
 
 def _matches(column: Column[Item], item: Item, wanted: str, face: Face) -> bool:
     value = column.raw(item)
-    said = (
-        [str(part) for part in value]
-        if isinstance(value, list)
-        else [str(value).lower() if value is None else str(value)]
-    )
-    return wanted.lower() in {word.lower() for word in (*said, column.cell(item, face))}
+    words = [column.cell(item, face), *(value if isinstance(value, list) else [value])]
+    if isinstance(value, bool):
+        words.append("yes" if value else "no")
+    return wanted.lower() in {str(word).lower() for word in words}
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:

@@ -40,11 +40,11 @@ def test_all_four_formats(cli: Cli, name: str) -> None:
 
 
 def test_list_options(cli: Cli) -> None:
-    for team in ("list-c", "list-a", "list-b"):
+    for team in ("zz-c", "zz-a", "zz-b"):
         cli.ok("teams", "create", team)
     out = cli.ok("teams", "list", "--columns", "name", "--sort", "-name", "--limit", "2").out.split()
-    assert out == ["NAME", "list-c", "list-b"]
-    assert [t["name"] for t in cli.ok("teams", "list", "--filter", "name=list-a", "-o", "json").json["items"]] == ["list-a"]
+    assert out == ["NAME", "zz-c", "zz-b"]
+    assert [t["name"] for t in cli.ok("teams", "list", "--filter", "name=zz-a", "-o", "json").json["items"]] == ["zz-a"]
     cut = cli.ok("teams", "list", "--limit", "1")
     assert len(cut.out.splitlines()) == 2 and "--all" in cut.err
     wrong = cli("teams", "list", "--sort", "size")
@@ -127,9 +127,10 @@ def test_the_dials_of_a_simulator(cli: Cli, name: str) -> None:
 
 def test_aliases(cli: Cli, name: str) -> None:
     assert cli.ok("aliases").out == cli.ok("aliases", "list").out
-    told = cli.ok("aliases", "set", name, "no-such-model", "sim")
+    told = cli.ok("aliases", "set", name, "sim", "sim-embedding")
     assert told.err == f"Alias {name} now resolves to sim.\n"
-    assert cli.ok("aliases", "--filter", f"name={name}", "-o", "json").json["items"][0]["targets"] == ["no-such-model", "sim"]
+    assert cli.ok("aliases", "--filter", f"name={name}", "-o", "json").json["items"][0]["targets"] == ["sim", "sim-embedding"]
+    assert cli("aliases", "set", name, "no-such-model").code == 3
     cli.ok("aliases", "delete", name, "--yes")
     assert cli("aliases", "delete", name, "--yes").code == 3
 
