@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from random import getrandbits
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
@@ -23,11 +23,10 @@ _CLIENT_ID: Final = re.compile(rb"[!-~]{1,128}")
 
 
 def new_request_id() -> str:
-    """A UUIDv7 in canonical text; a tenth of the time that building a UUID object takes."""
-    random = os.urandom(10).hex()
-    stamp = f"{time_ns() // 1_000_000:012x}"
-    variant = "89ab"[int(random[3], 16) & 3]
-    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[7:19]}"
+    """A UUIDv7 in canonical text. It is no secret: asking the kernel for its bits would be 4 % of a request."""
+    stamp, bits = time_ns() // 1_000_000, getrandbits(74)
+    digits = f"{stamp << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | (bits & 0x3FFFFFFFFFFFFFFF):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def usd(nano: int) -> str:

@@ -14,11 +14,10 @@ from scutum_server.wire import chat, embeddings
 
 
 class Endpoint(Struct, frozen=True):
-    """`names` are what a key's `allowed_routes` may call it; `recorded` requests get a usage record."""
+    """`route` is the name in records and in a key's `allowed_routes`; `recorded` requests get a usage record."""
 
     route: str
     method: str
-    names: frozenset[str]
     handle: Callable[[Call], Awaitable[None]]
     recorded: bool = False
     upstream_path: str = ""
@@ -27,14 +26,9 @@ class Endpoint(Struct, frozen=True):
     answer: msgspec.json.Decoder[Any] = chat.ANSWER
 
 
-def _names(route: str) -> frozenset[str]:
-    return frozenset({route, route.removeprefix("/v1/"), route.removeprefix("/v1/").replace("/", ".")})
-
-
 CHAT: Final = Endpoint(
     route="/v1/chat/completions",
     method="POST",
-    names=_names("/v1/chat/completions") | {"chat"},
     handle=pipeline.complete,
     recorded=True,
     upstream_path="chat/completions",
@@ -43,7 +37,6 @@ CHAT: Final = Endpoint(
 EMBEDDINGS: Final = Endpoint(
     route="/v1/embeddings",
     method="POST",
-    names=_names("/v1/embeddings"),
     handle=pipeline.complete,
     recorded=True,
     upstream_path="embeddings",
@@ -51,8 +44,8 @@ EMBEDDINGS: Final = Endpoint(
     decoder=embeddings.REQUEST,
     answer=embeddings.ANSWER,
 )
-MODELS: Final = Endpoint(route="/v1/models", method="GET", names=_names("/v1/models"), handle=pipeline.list_models)
-MODEL: Final = Endpoint(route="/v1/models", method="GET", names=_names("/v1/models"), handle=pipeline.get_model)
+MODELS: Final = Endpoint(route="/v1/models", method="GET", handle=pipeline.list_models)
+MODEL: Final = Endpoint(route="/v1/models", method="GET", handle=pipeline.get_model)
 
 BY_PATH: Final[dict[bytes, Endpoint]] = {
     b"/v1/chat/completions": CHAT,

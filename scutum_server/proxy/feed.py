@@ -21,10 +21,11 @@ _RESOLVED: Final = {"provider", "deployment", "alias"}
 
 
 class ConfigFeed:
-    """`current` is the snapshot to serve from: an empty one until `loaded`."""
+    """`current` is the snapshot to serve from: an empty one until `loaded`, when `first` is set."""
 
     def __init__(self, store: ConfigStore, new_snapshot: Callable[[], Snapshot]) -> None:
         self.current = new_snapshot()
+        self.first = asyncio.Event()
         self._store = store
         self._new_snapshot = new_snapshot
 
@@ -82,6 +83,7 @@ class ConfigFeed:
             await asyncio.sleep(0)
         fresh.rebuild()
         self.current = fresh
+        self.first.set()
         # 100 000 keys are half a million objects: out of the collector's sight they cost no pauses later.
         gc.collect()
         gc.freeze()

@@ -33,16 +33,25 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._gateway = gateway
 
+        self._stopped = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, self._stop)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._stop)
-        yield
+        yield  # the loop has them already
 
     def _stop(self) -> None:
         self._gateway.draining = True
         self.should_exit = True
+        self._stopped.set()
+
+    async def wait_for_configuration(self) -> None:
+        """On a shared socket, leave connections to the siblings or in the queue for a moment rather than answer 503."""
+        events = [asyncio.create_task(event.wait()) for event in (self._gateway.feed.first, self._stopped)]
+        await asyncio.wait(events, timeout=FIRST_CONFIGURATION_S, return_when=asyncio.FIRST_COMPLETED)
+        for event in events:
+            event.cancel()
 
 
 def run(settings: ProxySettings) -> None:
@@ -78,8 +87,6 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
             f"The spill directory {settings.spill_dir} cannot be used: {error.strerror}.",
             hint="Make it writable for the service's user.",
         ) from None
-    if settings.fd is not None:
-        await _wait_for_configuration(gateway)
     app: Any = App(gateway)
     config = uvicorn.Config(
         app,
@@ -95,15 +102,10 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=settings.drain_seconds,
         backlog=2048,
     )
+    server = Server(config, gateway)
     try:
-        await Server(config, gateway).serve(sockets=[listener])
+        if settings.fd is not None:
+            await server.wait_for_configuration()
+        await server.serve(sockets=[listener])
     finally:
         await gateway.stop()
-
-
-async def _wait_for_configuration(gateway: Gateway) -> None:
-    """On a shared socket, leave connections to the siblings or in the queue for a moment rather than answer 503."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(FIRST_CONFIGURATION_S):
-            while not gateway.ready:  # noqa: ASYNC110  (once at the start; readiness is a property, not an event)
-                await asyncio.sleep(0.01)

@@ -75,7 +75,7 @@ def authenticate(call: Call) -> None:
     call.team = snapshot.team_of(key)
     if key.allowed_ips is not None and not _address_allowed(call, key.allowed_ips):
         raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
-    if key.allowed_routes is not None and key.allowed_routes.isdisjoint(call.endpoint.names):
+    if key.allowed_routes is not None and call.endpoint.route not in key.allowed_routes:
         raise Forbidden(f"This API key may not use {call.endpoint.route}.", code="route_not_allowed")
     limit = call.gateway.max_body_bytes
     if length is not None and int(length) > limit:
@@ -120,6 +120,8 @@ def route(call: Call) -> Deployment:
 def refuse(call: Call, error: ScutumError) -> None:
     """Tells the client of `error`: as the answer, or as the last event of a stream that has begun."""
     exchange = call.exchange
+    if exchange.response_complete:
+        return
     call.error_kind = error.code
     if exchange.response_started:
         call.account(error.status)

@@ -26,7 +26,7 @@ DRAIN_GRACE_S: Final = 3.0
 SCOPE_KEY: Final = "scutum.exchange"
 
 
-class ClientDisconnected(Exception):  # noqa: N818
+class ClientDisconnected(Exception):
     """The client went away before its request was complete."""
 
 
@@ -35,6 +35,7 @@ class Exchange(RequestResponseCycle):
 
     task: asyncio.Task[None]
     chunked = True
+    is_head = False
     on_writable: Callable[[], None] | None = None
 
     async def run_asgi(self, app: Any) -> None:
@@ -71,7 +72,7 @@ class Exchange(RequestResponseCycle):
         connection = b"" if self.keep_alive else b"connection: close\r\n"
         self.transport.write(
             b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
-            % (STATUS_LINE[status], self._date(), head, connection, len(body), body)
+            % (STATUS_LINE[status], self._date(), head, connection, len(body), b"" if self.is_head else body)
         )
         self._completed()
 
@@ -191,6 +192,7 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and not self.draining and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        exchange.is_head = scope["method"] == "HEAD"
         self.cycle = exchange
         scope[SCOPE_KEY] = exchange
         if before is None or before.response_complete:

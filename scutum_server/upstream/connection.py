@@ -67,8 +67,6 @@ class Connection(asyncio.Protocol):
 
     def send(self, payload: bytes, first_byte_s: float, total_s: float) -> None:
         """Starts an exchange; deadlines count from now."""
-        if self.used:
-            self._reset()
         self.busy = True
         now = self.loop.time()
         self.total_deadline = now + total_s
@@ -135,6 +133,11 @@ class Connection(asyncio.Protocol):
             self.error = error
         self.abort()
         self._wake()
+
+    def rest(self) -> None:
+        """Forgets the exchange that ended: an idle connection must not keep a request's objects alive."""
+        self.used = True
+        self._reset()
 
     def abort(self) -> None:
         self.reusable = False

@@ -90,8 +90,8 @@ class Origin:
     def release(self, connection: Connection) -> None:
         self._transport.active.discard(connection)
         connection.busy = False
-        connection.used = True
         if connection.reusable and connection.complete and not connection.lost and len(self._idle) < MAX_IDLE:
+            connection.rest()
             self._idle.append(connection)
         else:
             connection.abort()

@@ -62,7 +62,7 @@ class ChatChunk(Struct):
 
     choices: list[Raw] | None = None
     usage: Usage | None = None
-    error: Raw = Raw()  # noqa: RUF009 -- immutable
+    error: Raw = Raw()
 
 
 REQUEST: Final = msgspec.json.Decoder(ChatRequest)

@@ -150,3 +150,13 @@ def test_a_connection_that_asks_for_a_go_ahead(proxy: Proxy) -> None:
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
         sock.sendall(body)
         assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_look_at_the_head_alone(proxy: Proxy) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as sock:
+        sock.sendall(b"HEAD /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = b""
+        while part := sock.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert got.endswith(b"\r\n\r\n")

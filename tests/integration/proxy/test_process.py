@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
-from tests.fixtures.gateway import MASTER_KEY, Rows, proxy_environment, running_proxy
+from tests.fixtures.gateway import MASTER_KEY, Proxy, Rows, proxy_environment, running_proxy
 from tests.fixtures.servers import Postgres, Valkey, free_port, wait_until
 from tests.fixtures.upstream import COMPLETION, Request, Upstream, answer
 from tests.integration.proxy.scripted import ask, provide, send_raw
@@ -160,34 +163,79 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_two_workers_on_one_inherited_socket(
+class Workers:
+    """Workers on one listening socket, as the supervisor runs them."""
+
+    def __init__(self, environment: dict[str, str], listener: socket.socket, directory: Path) -> None:
+        self.environment = environment | {"SCUTUM_PROXY_FD": str(listener.fileno())}
+        self.listener = listener
+        self.directory = directory
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Returns once the worker has its configuration."""
+        log = self.directory / f"{len(self.started)}.log"
+        command = [sys.executable, "-m", "scutum_server", "proxy"]
+        with log.open("wb") as stderr:
+            worker = subprocess.Popen(command, env=self.environment, pass_fds=[self.listener.fileno()], stderr=stderr)
+        self.started.append(worker)
+        wait_until(lambda: "configuration loaded" in log.read_text(), what="the worker to be ready")
+        return worker
+
+
+def asks_until(stop: threading.Event, port: int, failures: list[str]) -> int:
+    """Requests on a kept connection, one after the other; returns how many were answered."""
+    answered = 0
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    body = json.dumps({"model": "sim", "messages": [{"role": "user", "content": "hello"}]})
+    while not stop.is_set():
+        try:
+            connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {MASTER_KEY}"})
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(repr(error))
+            connection.close()
+        else:
+            answered += response.status == 200
+            if response.status != 200:
+                failures.append(str(response.status))
+    connection.close()
+    return answered
+
+
+def test_workers_are_exchanged_under_load_without_a_failed_request(
     database: DatabaseSettings, redis_settings: RedisSettings, tmp_path: Path
 ) -> None:
-    key = os.urandom(32)
-    Rows(database, key).seed()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    key, failures, stop = os.urandom(32), [], threading.Event()
+    rows = Rows(database, key)
+    rows.seed()
+    rows.deployment("sim", rows.provider("sim", "sim"))
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, ThreadPoolExecutor(8) as pool:
         port = listener.getsockname()[1]
-        env = proxy_environment(database, redis_settings, key, tmp_path, port)
-        env["SCUTUM_PROXY_FD"] = str(listener.fileno())
-        command = [sys.executable, "-m", "scutum_server", "proxy"]
-        workers = [
-            subprocess.Popen(command, env=env, pass_fds=[listener.fileno()], stderr=subprocess.DEVNULL)
-            for _ in range(2)
-        ]
+        workers = Workers(proxy_environment(database, redis_settings, key, tmp_path, port), listener, tmp_path)
         try:
-            from tests.fixtures.gateway import Proxy
-
-            proxy = Proxy(port, workers[0], Rows(database, key), redis_settings, tmp_path / "log", tmp_path)
-            wait_until(proxy.ready, what="a worker to be ready")
-            for worker in workers:
-                assert proxy.request("GET", "/v1/models", key=MASTER_KEY)[0] == 200
-                worker.terminate()
-                assert worker.wait(20) == 0
+            old = workers.start()
+            load = [pool.submit(asks_until, stop, port, failures) for _ in range(8)]
+            for _ in range(2):
+                new = workers.start()
+                old.terminate()
+                assert old.wait(20) == 0
+                old = new
+            stop.set()
+            answered = sum(each.result() for each in load)
+            old.terminate()
+            assert old.wait(20) == 0
             assert accepts(port), "the socket outlives its workers"
         finally:
-            for worker in workers:
+            stop.set()
+            for worker in workers.started:
                 worker.kill()
                 worker.wait(10)
+    assert failures == []
+    assert answered > 50
+    proxy = Proxy(port, old, rows, redis_settings, tmp_path, tmp_path)
+    assert len({record["request_id"] for record in proxy.records()}) == answered
 
 
 @pytest.mark.parametrize(
