@@ -207,9 +207,8 @@ def _print_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> None:
     rows = [[cell.translate(_VISIBLE) for cell in row] for row in rows]
     widths = [max(len(header), *(len(row[at]) for row in rows)) for at, header in enumerate(headers)]
-    terminal = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    while sum(widths) + 2 * (len(widths) - 1) > terminal and max(widths) > 12:
-        widths[widths.index(max(widths))] -= 1
+    if sys.stdout.isatty():
+        _narrow(widths, shutil.get_terminal_size().columns)
 
     def line(cells: Sequence[str]) -> str:
         shown = [
@@ -223,3 +222,13 @@ def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: f
     print(paint(line(headers), "bold"))
     for row in rows:
         print(line(row))
+
+
+def _narrow(widths: list[int], terminal: int) -> None:
+    """Shrinks columns until they fit, the widest first and the names in the first column last."""
+    for candidates, least in ((range(1, len(widths)), 12), (range(1), 16), (range(len(widths)), 6)):
+        while candidates and sum(widths) + 2 * (len(widths) - 1) > terminal:
+            widest = max(candidates, key=widths.__getitem__)
+            if widths[widest] <= least:
+                break
+            widths[widest] -= 1

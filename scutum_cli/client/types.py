@@ -254,7 +254,7 @@ class Setting(TypedDict):
 
 class SettingList(TypedDict):
     items: list[Setting]
-    next: NotRequired[str | None]
+    next: str | None
 
 
 class SettingPut(TypedDict):

@@ -222,7 +222,7 @@ def _settings(timeout: str | None, ca_bundle: str | None) -> dict[str, Any]:
 def _failed(provider: str, probe: Probe) -> CliError:
     error = probe["error"]
     return CliError(
-        f"{provider} does not answer as it should after {probe['latency_ms']} ms.",
+        f"{provider} does not answer as it should.",
         exit_code=errors.UNREACHABLE,
         code=error["code"] if error else "upstream_error",
         why=error["message"] if error else None,

@@ -9,12 +9,12 @@ from scutum_cli.render.columns import Column
 from scutum_cli.settings import Context, Contexts
 
 COLUMNS: list[Column[Mapping[str, Any]]] = [
-    Column("current", "CURRENT", lambda row, _: "*" if row["current"] else ""),
+    Column("current", "USED", lambda row, _: "*" if row["current"] else ""),
     Column("name", "NAME"),
     Column("admin_url", "ADMIN"),
     Column("proxy_url", "PROXY"),
     Column("home", "HOME"),
-    Column("has_key", "CHAT KEY"),
+    Column("has_key", "CHAT KEY", extra=True),
 ]
 
 

@@ -28,11 +28,11 @@ COLUMNS: list[Column[Key]] = [
     Column("name", "NAME"),
     Column("team", "TEAM"),
     Column("state", "STATE"),
-    Column("hint", "KEY"),
+    Column("hint", "KEY", lambda key, _: "…" + key["hint"].rpartition("…")[2]),
     Column("allowed_models", "MODELS", lambda key, _: listed(key["allowed_models"], "all")),
     Column("expires_at", "EXPIRES", _expires),
     Column("created_at", "CREATED", lambda key, face: age(key["created_at"], face)),
-    Column("id", "ID"),
+    Column("id", "ID", extra=True),
     Column("owner", "OWNER", extra=True),
     Column("allowed_routes", "ROUTES", lambda key, _: listed(key["allowed_routes"], "all"), extra=True),
     Column("allowed_ips", "ADDRESSES", lambda key, _: listed(key["allowed_ips"], "all"), extra=True),
@@ -55,7 +55,7 @@ DETAILS: list[Column[Key]] = [
     Column("revoked_at", "REVOKED", lambda key, face: when(key["revoked_at"], face)),
     Column(
         "previous_valid_until",
-        "FORMER SECRET OPENS UNTIL",
+        "FORMER OPENS UNTIL",
         lambda key, face: when(key["previous_valid_until"], face) if key["previous_valid_until"] else NOTHING,
     ),
 ]

@@ -38,14 +38,14 @@ def _settings(provider: Provider, face: Face) -> str:
 
 COLUMNS: list[Column[Provider]] = [
     Column("name", "NAME"),
-    Column("kind", "KIND", _kind),
+    Column("kind", "KIND"),
     Column("base_url", "ADDRESS"),
     Column("api_key_hint", "KEY", _key),
     Column("models", "MODELS", lambda provider, _: listed(provider["models"])),
     Column("created_at", "CREATED", lambda provider, face: age(provider["created_at"], face), extra=True),
     Column("settings", "SETTINGS", _settings, extra=True),
     Column("simulated", "SIMULATED", extra=True),
-    Column("id", "ID"),
+    Column("id", "ID", extra=True),
 ]
 
 DETAILS: list[Column[Provider]] = [

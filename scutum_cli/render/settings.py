@@ -21,6 +21,6 @@ COLUMNS: list[Column[Setting]] = [
     Column("key", "KEY"),
     Column("value", "VALUE", lambda setting, _: value_text(setting["value"])),
     Column("default", "DEFAULT", lambda setting, _: value_text(setting["default"])),
-    Column("updated_at", "CHANGED", lambda setting, face: age(setting["updated_at"], face)),
+    Column("updated_at", "CHANGED", lambda setting, face: age(setting["updated_at"], face), extra=True),
     Column("description", "WHAT IT DOES"),
 ]

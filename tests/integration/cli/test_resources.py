@@ -99,7 +99,7 @@ def test_a_provider_and_its_models(cli: Cli, name: str) -> None:
     shown = cli.ok("providers", "show", name)
     assert secret not in shown.out and "timeouts.total_ms=30000" in shown.out
     cli.ok("models", "add", f"{name}-m", "--provider", name, "--upstream-model", "tiny", "--price", "0.25,2")
-    assert "$0.25 in, $2.00 out per M tokens" in cli.ok("models", "show", f"{name}-m").out
+    assert "$0.25 in, $2.00 out" in cli.ok("models", "show", f"{name}-m").out
     cli.ok("models", "update", f"{name}-m", "--price", "none")
     assert cli.ok("models", "show", f"{name}-m", "-o", "json").json["price"] is None
     failed = cli("providers", "test", name)
