@@ -116,7 +116,9 @@ class Install:
         linked = path_link.is_ours(path_link.place(), layout) or not path_link.is_free(path_link.place())
         ports = f"proxy {host.proxy_host}:{host.proxy_port}, admin {host.admin_host}:{host.admin_port}"
         stores = f"Postgres 18 on port {host.postgres_port}, Valkey on port {host.valkey_port}"
-        what = f"Scutum {self.source.version} and its packages, about {_MEGABYTES} MB, with {self.python}"
+        parts = "with its packages" if self._package_need.dependencies else "itself"
+        size = f", about {_MEGABYTES} MB" if self._package_need.dependencies else ""
+        what = f"Scutum {self.source.version} {parts}{size}, for {self.python}"
         return [
             Step(f"make the system user {self.user.name}", self.user.missing, self._make_user),
             Step(f"configuration and secrets in {layout.config}", not (same_config and env_ready), self._configure),

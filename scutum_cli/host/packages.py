@@ -6,6 +6,7 @@ complete, and one without it is built anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -47,7 +48,9 @@ def need(layout: Layout, source: Source) -> Need:
     dependencies = release.get("locks") != source.lock_digest("runtime.txt")
     return Need(
         dependencies,
-        dependencies or release.get("package") != source.digest or not layout.command.exists(),
+        dependencies
+        or source.digest not in (release.get("package"), release.get("wheel"))
+        or not layout.command.exists(),
         supervisor.get("locks") != source.lock_digest("supervisor.txt"),
     )
 
@@ -103,10 +106,17 @@ class _Builder:
             shutil.rmtree(release / "dist", ignore_errors=True)
             (release / "dist").mkdir()
             shutil.copyfile(wheel, release / "dist" / wheel.name)
-        if missing.dependencies or missing.package:
             self._compile(release)
-            locks = self._source.lock_digest("runtime.txt")
-            _mark(release, {"locks": locks, "package": self._source.digest, "version": self._source.version})
+            # A checkout and the wheel built from it are the same package: `scutum install` finds the wheel.
+            _mark(
+                release,
+                {
+                    "locks": self._source.lock_digest("runtime.txt"),
+                    "package": self._source.digest,
+                    "wheel": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+                    "version": self._source.version,
+                },
+            )
         if missing.supervisor:
             self._compile(supervisor)
             _mark(supervisor, {"locks": self._source.lock_digest("supervisor.txt")})

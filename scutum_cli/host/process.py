@@ -135,6 +135,7 @@ def start_detached(argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: P
             env=dict(env),
             cwd=cwd,
             start_new_session=True,
+            umask=0o077,
         )
     # It outlives this command on purpose; without this, Popen's destructor warns about that.
     process.returncode = 0

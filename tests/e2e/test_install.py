@@ -295,6 +295,17 @@ def test_dry_run_shows_the_plan_and_writes_nothing(install_place: Place) -> None
     assert not root.home.exists()
 
 
+def test_the_installed_command_installs_too_and_asks_first(installed: Installed, install_place: Place) -> None:
+    same = installed.scutum("install")
+    assert same.returncode == 0 and "Nothing to do" in same.stderr
+    root = install_place.new_root("third")
+    ports = ("--proxy-port", str(root.proxy_port), "--admin-port", str(root.admin_port))
+    done = installed.scutum("install", "--home", str(root.home), *ports)
+    assert done.returncode == 2 and "--yes" in done.stderr
+    assert "Scutum 0.1.0 with its packages" in done.stderr
+    assert not root.home.exists()
+
+
 def test_a_wheel_with_another_sum_runs_nothing(install_place: Place, tmp_path: Path) -> None:
     wheel = install_place.user_home / "scutum_gateway-9.9.9-py3-none-any.whl"
     wheel.write_bytes(b"not what was promised")

@@ -139,6 +139,10 @@ class Embedded:
         stopped = [name for name in NAMES if status.get(name) != "active"]
         if stopped:
             supervisor.send(self.layout, *(supervisor.command("start", name=name) for name in stopped))
+        proxies = len(state.mains(self._processes(), "proxy"))
+        if "proxy" not in stopped and proxies != self.config.proxy_workers:
+            self._set_proxies(self.config.proxy_workers)
+            return True
         return bool(stopped)
 
     def _processes(self) -> list[procfs.Found]:
