@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._limit = limit
         self._resume()
         self._check_limit()
-        if not self.complete:
+        if self.error is not None or not self.complete:
             await self._wait()
         chunks = self._chunks
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
 
     def fail(self, error: UpstreamError | StaleConnectionError) -> None:
         """Ends the exchange with `error` and drops the connection."""
-        if self.error is None and not self.complete:
+        if self.error is None:
             self.error = error
         self.abort()
         self._wake()

@@ -187,7 +187,7 @@ class Transport:
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for connection in [c for c in self.active if now >= c.deadline]:
+        for connection in [c for c in self.active if now >= c.deadline and not c.complete]:
             if connection.lingering:
                 connection.origin.release(connection)
             else:
