@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures.index import RecordingIndex, recording_index
 from tests.fixtures.install import Installed, Place, place
 
 
@@ -16,10 +17,17 @@ def install_place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def shared_install(install_place: Place) -> Installed:
+def index() -> Iterator[RecordingIndex]:
+    """The package index that the shared install was told of."""
+    with recording_index() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def shared_install(install_place: Place, index: RecordingIndex) -> Installed:
     """A running install; tests leave it running and healthy."""
     made = install_place.new_root("shared")
-    done = made.install()
+    done = made.install(PIP_INDEX_URL=index.url)
     assert done.returncode == 0, done.stdout + done.stderr
     return made
 
