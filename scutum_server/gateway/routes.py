@@ -152,9 +152,9 @@ async def delete_alias(aliases: Aliases, name: str) -> None:
 
 
 @router.get("/settings", response_model=schemas.SettingList)
-async def list_settings(settings: Settings) -> dict[str, Any]:
+async def list_settings(settings: Settings, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Setting]:
     """Every setting that may be changed while the gateway runs."""
-    return {"items": await settings.all()}
+    return await settings.page(limit, cursor)
 
 
 @router.put("/settings/{key}", response_model=schemas.Setting)

@@ -158,4 +158,4 @@ class Setting(Answer):
 
 class SettingList(Answer):
     items: list[Setting]
-    next: str | None = None
+    next: str | None

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from scutum_server.gateway.models import BadField, Setting, SettingNotFound
 from scutum_server.gateway.service import Changes
 from scutum_server.gateway.store import GatewayStore
+from scutum_server.infra import paging
+from scutum_server.infra.paging import Page
 
 BOOTSTRAPPED = "bootstrap"
 """The row that says that the first objects were made; not a setting for operators."""
@@ -42,10 +44,12 @@ class SettingService:
         self._store = store
         self._changes = changes
 
-    async def all(self) -> list[Setting]:
-        """Every known setting with its value now, by key."""
+    async def page(self, limit: int, cursor: str | None) -> Page[Setting]:
+        """The known settings with their values now, by key."""
+        after = paging.decode("settings", cursor)
         stored = await self._store.settings()
-        return [self._setting(key, stored) for key in sorted(KNOWN)]
+        known = [self._setting(key, stored) for key in sorted(KNOWN) if after is None or key > after[0]]
+        return paging.cut("settings", known, limit, lambda setting: (setting.key,))
 
     async def put(self, key: str, value: Any) -> Setting:
         """Raises SettingNotFound, naming the known keys, or BadField when the value is not of the key's type."""

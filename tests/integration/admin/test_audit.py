@@ -73,8 +73,13 @@ async def test_no_secret_is_in_the_database_the_answers_or_the_logs(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = await everything(admin)
+    kept = {"name": "kept", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "api_key": PROVIDER_KEY}
+    await admin.make("/providers", **kept)
+    await admin.get("/providers/kept")
+    live = await admin.make("/keys", name="live")
+    secrets["live"] = live["key"]
     shown = {name: sum(secret in answer for answer in admin.answers) for name, secret in secrets.items()}
-    assert shown == {"first": 1, "second": 1, "provider": 0, "master": 0}
+    assert shown == {"first": 1, "second": 1, "provider": 0, "master": 0, "live": 1}
     stored = []
     with psycopg.connect(**postgres.superuser(admin.database.dbname).conninfo()) as conn:
         tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import quote
 
+import psycopg
+
 from scutum_server.infra.crypto import SecretBox
 from tests.integration.admin.conftest import Admin
 
@@ -167,13 +169,21 @@ async def test_an_alias_points_at_models_that_exist(admin: Admin) -> None:
 
 
 async def test_a_name_is_never_model_and_alias_at_once(admin: Admin) -> None:
-    calls = [admin.call("PUT", "/aliases/both", json={"targets": ["sim"]}) for _ in range(5)]
-    calls += [admin.call("POST", "/models", json={"name": "both", "provider": "sim"}) for _ in range(5)]
-    statuses = sorted(answer.status_code for answer in await asyncio.gather(*calls))
-    taken = len(admin.sql("SELECT 1 FROM aliases WHERE name = 'both'")) + len(
-        admin.sql("SELECT 1 FROM deployments WHERE name = 'both'")
-    )
-    assert taken == 1 and statuses.count(409) >= 5
+    """Another transaction is making the alias; the model must wait for its end and then see it."""
+    async with await psycopg.AsyncConnection.connect(**admin.database.conninfo()) as other:
+        await other.execute("SELECT pg_advisory_xact_lock(hashtextextended('gateway-name:both', 0))")
+        await other.execute("INSERT INTO aliases (name, targets) VALUES ('both', '{sim}')")
+        creating = asyncio.create_task(admin.call("POST", "/models", json={"name": "both", "provider": "sim"}))
+        await waiting_for_a_lock(admin)
+        await other.commit()
+        assert (await creating).json()["code"] == "name_taken"
+
+
+async def waiting_for_a_lock(admin: Admin) -> None:
+    query = "SELECT 1 AS x FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while not admin.sql(query):
+            await asyncio.sleep(0.02)
 
 
 async def test_of_fifty_providers_of_one_name_one_wins(admin: Admin) -> None:
@@ -181,15 +191,28 @@ async def test_of_fifty_providers_of_one_name_one_wins(admin: Admin) -> None:
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 49
 
 
-async def test_a_model_is_not_left_behind_by_a_provider_s_deletion(admin: Admin) -> None:
+async def test_a_model_is_not_made_at_a_provider_that_is_being_deleted(admin: Admin) -> None:
     await admin.make("/providers", **LOCAL)
-    calls = [admin.call("POST", "/models", json={"name": f"m{n}", "provider": "local"}) for n in range(10)]
-    answers = await asyncio.gather(*calls, admin.call("DELETE", "/providers/local?cascade=true"), *[])
-    assert answers[-1].status_code == 204
-    assert {answer.status_code for answer in answers[:-1]} <= {201, 404}
-    assert (
-        admin.sql("SELECT 1 FROM deployments d LEFT JOIN providers p ON p.id = d.provider_id WHERE p.id IS NULL") == []
-    )
+    async with await psycopg.AsyncConnection.connect(**admin.database.conninfo()) as other:
+        await other.execute("DELETE FROM providers WHERE name = 'local'")
+        creating = asyncio.create_task(admin.call("POST", "/models", json={"name": "m", "provider": "local"}))
+        await waiting_for_a_lock(admin)
+        await other.commit()
+        assert (await creating).json()["code"] == "provider_not_found"
+
+
+async def test_a_provider_s_deletion_waits_for_a_model_that_is_being_made(admin: Admin) -> None:
+    local = await admin.make("/providers", **LOCAL)
+    async with await psycopg.AsyncConnection.connect(**admin.database.conninfo()) as other:
+        await other.execute("SELECT 1 FROM providers WHERE id = %s FOR SHARE", (local["id"],))
+        await other.execute(
+            "INSERT INTO deployments (id, name, provider_id, upstream_model) VALUES ('model_x', 'x', %s, 'x')",
+            (local["id"],),
+        )
+        deleting = asyncio.create_task(admin.call("DELETE", "/providers/local"))
+        await waiting_for_a_lock(admin)
+        await other.commit()
+        assert (await deleting).json()["code"] == "provider_in_use"
 
 
 async def test_settings_are_typed_and_known(admin: Admin) -> None:

@@ -7,6 +7,8 @@ import datetime as dt
 import hashlib
 from urllib.parse import quote
 
+import psycopg
+
 from tests.integration.admin.conftest import Admin
 
 
@@ -135,6 +137,19 @@ async def test_of_concurrent_renames_to_one_name_one_wins(admin: Admin) -> None:
     answers = await asyncio.gather(*(admin.call("PATCH", f"/keys/k{n}", json={"name": "one"}) for n in range(5)))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 4
     assert len(admin.audit("key.update")) == 1
+
+
+async def test_a_key_is_not_made_in_a_team_that_is_being_deleted(admin: Admin) -> None:
+    await admin.make("/teams", name="search")
+    async with await psycopg.AsyncConnection.connect(**admin.database.conninfo()) as other:
+        await other.execute("DELETE FROM teams WHERE name = 'search'")
+        creating = asyncio.create_task(admin.call("POST", "/keys", json={"name": "ci", "team": "search"}))
+        query = "SELECT 1 AS x FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        async with asyncio.timeout(10):
+            while not admin.sql(query):
+                await asyncio.sleep(0.02)
+        await other.commit()
+        assert (await creating).json()["code"] == "team_not_found"
 
 
 METACHARACTERS = [

@@ -121,6 +121,7 @@ async def test_pages_of_one_report_agree(admin: Admin) -> None:
 
 UNANSWERABLE = [
     ("by=colour", "unknown_dimension"),
+    ("sicne=7d", "invalid_request"),
     ("by=model,team,key", "unknown_dimension"),
     ("by=model,model", "unknown_dimension"),
     ("by=model,", "unknown_dimension"),
