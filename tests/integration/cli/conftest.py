@@ -151,10 +151,19 @@ def _wait_for_admin(gateway: Gateway, directory: Path) -> None:
     """A listening admin may still be on its way to its first objects."""
     cli = Cli(directory / "probe")
     cli.write_contexts(gateway.context(home=str(gateway.home)), current="local")
-    wait_until(lambda: "fast" in cli("aliases", "-o", "json").out, what="the admin to make its first objects")
+    last = {}
+
+    def seeded() -> bool:
+        last["result"] = cli("aliases", "-o", "json")
+        return "fast" in last["result"].out
+
+    try:
+        wait_until(seeded, seconds=30, what="the admin to make its first objects")
+    except AssertionError:
+        raise AssertionError(f"{last['result']}; admin's log: {(directory / 'admin.log').read_text()[-2000:]}") from None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, valkey: Valkey) -> Iterator[Gateway]:
     with running_gateway(tmp_path_factory.mktemp("gateway"), postgres, valkey) as running:
         yield running

@@ -28,12 +28,25 @@ def stub(*answers: bytes | None) -> Iterator[tuple[str, list[bytes]]]:
                     return
                 with connection:
                     if answer is not None:
-                        seen.append(connection.recv(65536))
+                        seen.append(whole_request(connection))
                         connection.sendall(answer)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """Head and body of one request."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            while len(body) < int(line.partition(b":")[2]):
+                body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
 
 
 def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
