@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from scutum_server.errors import Unavailable
+from scutum_server.infra.tasks import Heed
 from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.store import Entry, Reject, UnstorableError
 
@@ -125,12 +126,15 @@ class Ingest:
     async def run(self) -> None:
         first, longest = BACKOFF_SECONDS
         pause = first
+        heed = Heed()
         while not self._stop.is_set():
+            heed()
             try:
                 await self._queue.create()
                 await self._catch_up()
                 pause = first
                 while not self._stop.is_set():
+                    heed()
                     await self._step()
             except Unavailable as error:
                 self._wait_for("redis", error)

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from scutum_server.errors import Unavailable
+from scutum_server.infra.tasks import Heed
 from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.segment import SUFFIX, Segment
 
@@ -183,24 +184,27 @@ class Journal:
 
     async def _send_forever(self) -> None:
         first, longest = BACKOFF_SECONDS
+        heed = Heed()
         while True:
             await self._wake.wait()
             self._wake.clear()
             await asyncio.sleep(GATHER_SECONDS)
             pause = 0.0
             while True:
+                heed()
                 try:
-                    await self._flush()
+                    await self._flush(heed)
                     break
                 except Unavailable as error:
                     if pause == 0.0:
                         log.warning("The usage stream is away: %s", error, extra={"pending_bytes": self.pending_bytes})
                     pause = min(longest, pause * 2 or first)
                     await asyncio.sleep(pause)
+            heed()
             if pause:
                 log.info("The usage stream is back", extra={"pending_bytes": self.pending_bytes})
 
-    async def _flush(self) -> None:
+    async def _flush(self, heed: Heed) -> None:
         if self._server is None:
             self._server = await self._stream.server()
         await self._flush_memory()
@@ -215,6 +219,7 @@ class Journal:
                 await self._stream.add(lines)
                 self.counters.sent += lines.count(b"\n")
                 segment.advance(position, len(lines))
+                heed()
 
     async def _flush_memory(self) -> None:
         """What the disk refused goes to the disk if it has room again, else straight to the stream."""
@@ -239,7 +244,9 @@ class Journal:
 
     async def _settle_forever(self) -> None:
         adopted_at = self._clock()
+        heed = Heed()
         while True:
+            heed()
             await asyncio.sleep(SETTLE_SECONDS)
             if self._clock() - adopted_at >= ADOPT_SECONDS:
                 adopted_at = self._clock()
@@ -278,9 +285,11 @@ class Journal:
         """Flushes for at most that long; the rest stays on disk for the next process. Cancel `run()` before."""
         try:
             async with asyncio.timeout(seconds):
+                heed = Heed()
                 while self.pending_bytes:
-                    await self._flush()
+                    await self._flush(heed)
                     await self._settle()
+                    heed()
                     await asyncio.sleep(GATHER_SECONDS)
         except (TimeoutError, Unavailable) as error:
             log.warning("Usage records wait on disk for the next start: %s", error or "no answer in time")

@@ -14,6 +14,7 @@ import msgspec
 
 from scutum_server import __version__
 from scutum_server.errors import Unavailable
+from scutum_server.infra.tasks import Heed
 from scutum_server.worker.store import HeartbeatStore
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Every two seconds until cancelled."""
+        heed = Heed()
         while True:
+            heed()
             beat = msgspec.json.encode(self._report())
             self._write(beat)
             # Who reads it notices; the log has one line about Redis already.

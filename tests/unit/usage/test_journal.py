@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import pytest
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra.ids import uuid7
+from scutum_server.infra.tasks import Heed
 from scutum_server.usage import journal as journal_module
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.segment import _lock
 
 
 class MemoryStream:
@@ -147,14 +150,14 @@ async def test_a_server_that_restarted_unnoticed_gets_again_what_it_may_have_los
     journal.open()
     first, second = record(), record()
     journal.append(first)
-    await journal._flush()
+    await journal._flush(Heed())
     await journal._settle()
     journal.append(second)
-    await journal._flush()
+    await journal._flush(Heed())
     stream.crash()
     assert stream.ids() == [first.request_id]
     await journal._settle()
-    await journal._flush()
+    await journal._flush(Heed())
     assert stream.ids() == [first.request_id, second.request_id]
     await journal.close()
 
@@ -164,11 +167,11 @@ async def test_settling_while_a_batch_is_under_way_loses_no_record(tmp_path: Pat
     journal = Journal(tmp_path, stream)
     journal.open()
     journal.append(record())
-    await journal._flush()
+    await journal._flush(Heed())
     stream.run += 1  # restarted: everything is to be sent again
     await journal._settle()
     stream.gate.clear()
-    flush = asyncio.create_task(journal._flush())
+    flush = asyncio.create_task(journal._flush(Heed()))
     await until(lambda: len(stream.entries) == 2)
     journal._current.acknowledge((0, journal._current.size))  # an answer that came late
     journal._current.reset()
@@ -252,6 +255,13 @@ async def test_the_file_of_a_living_process_is_its_own(tmp_path: Path) -> None:
             await until(lambda: len(stream.entries) == 1)
 
 
+def test_a_file_that_was_removed_while_we_waited_for_its_lock_is_not_ours(tmp_path: Path) -> None:
+    fd = os.open(tmp_path / "1-a.journal", os.O_RDWR | os.O_CREAT)
+    (tmp_path / "1-a.journal").unlink()
+    assert not _lock(fd)
+    os.close(fd)
+
+
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
     """Files that cannot grow beyond that, as on a full disk: a write takes a part, the next one fails."""
@@ -294,9 +304,9 @@ async def test_room_on_the_disk_takes_back_what_waits_in_memory(tmp_path: Path) 
         journal.append(record())
     assert journal._held > 0
     with pytest.raises(Unavailable):
-        await journal._flush()
+        await journal._flush(Heed())
     stream.away = False
-    await journal._flush()
+    await journal._flush(Heed())
     assert journal._held == 0
     assert len(stream.ids()) == 1
     await journal.close()
@@ -338,6 +348,37 @@ async def test_a_defect_in_the_flusher_does_not_end_it(
         journal.append(one := record())
         await until(lambda: stream.ids() == [one.request_id])
     assert any("starts again" in line.message for line in caplog.records)
+
+
+class DeafStream(MemoryStream):
+    """Swallows a cancellation, as `asyncio.wait_for` of Python 3.11 does inside redis-py."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = asyncio.Event()
+
+    async def add(self, lines: bytes) -> None:
+        self.entries.append(lines)
+        self.entered.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return
+
+
+async def test_a_cancellation_that_redis_swallows_still_ends_the_flusher(tmp_path: Path) -> None:
+    stream = DeafStream()
+    journal = Journal(tmp_path, stream)
+    journal.open()
+    flusher = asyncio.create_task(journal.run())
+    journal.append(record())
+    await stream.entered.wait()
+    flusher.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(flusher, return_exceptions=True)
+    journal.append(record())
+    async with asyncio.timeout(5):
+        await journal.close(0.05)
 
 
 async def test_closing_does_not_wait_for_a_stream_that_hangs(tmp_path: Path) -> None:
