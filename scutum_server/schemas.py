@@ -56,7 +56,7 @@ def _in_utc(moment: dt.datetime) -> dt.datetime:
 
 
 Time = Annotated[dt.datetime, AfterValidator(_in_utc)]
-"""An instant in UTC; a time without an offset is taken as the server's local time only by accident, so send one."""
+"""An instant of an answer, in UTC whatever the database's time zone is."""
 
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`next` of the page before.")]

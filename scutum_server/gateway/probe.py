@@ -240,7 +240,9 @@ def _refusal(status: int, answer: _Answer, target: Target) -> _CallError:
         )
     if status >= 500:
         return _CallError("provider_error", f"The provider fails ({status}).{quoted}", "Try again later.")
-    return _CallError("provider_refused", f"The provider refuses the call ({status}).{quoted}")
+    kindless = target.model is not None and target.model_kind is None
+    embed_hint = "If this model makes embeddings, set its kind to embedding." if kindless else None
+    return _CallError("provider_refused", f"The provider refuses the call ({status}).{quoted}", embed_hint)
 
 
 def _printable(text: str) -> str:

@@ -43,7 +43,7 @@ PROVIDER_DELETE = "DELETE FROM providers WHERE id = %(id)s"
 TARGET = """
 SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.settings ->> 'kind' AS model_kind
 FROM providers p LEFT JOIN deployments d ON d.provider_id = p.id
-WHERE p.id = %(id)s ORDER BY d.settings ->> 'kind' = 'embedding', d.id LIMIT 1
+WHERE p.id = %(id)s ORDER BY coalesce(d.settings ->> 'kind', '') = 'embedding', d.id LIMIT 1
 """
 MODELS = """
 SELECT d.id, d.name, p.name AS provider, d.provider_id, d.upstream_model, d.settings, d.created_at

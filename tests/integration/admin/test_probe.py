@@ -85,7 +85,11 @@ async def test_an_embedding_model_is_embedded_with(admin: Admin) -> None:
         await admin.make("/providers", name="p", kind="openai", base_url=f"http://127.0.0.1:{port}/v1")
         await admin.make("/models", name="e", provider="p", kind="embedding")
         result = (await admin.call("POST", "/providers/p/test")).json()
-    assert result["ok"] and upstream.requests[0][0] == "POST /v1/embeddings HTTP/1.1"
+        assert result["ok"] and upstream.requests[-1][0] == "POST /v1/embeddings HTTP/1.1"
+        await admin.make("/models", name="c", provider="p")
+        upstream.answer = http(200, CHAT)
+        result = (await admin.call("POST", "/providers/p/test")).json()
+    assert (result["ok"], result["model"]) == (True, "c"), "a model that may chat is asked before one that cannot"
 
 
 ANSWERS = [
