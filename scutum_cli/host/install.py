@@ -69,8 +69,7 @@ class Install:
         self.fresh = not self.layout.exists()
         self.config = self._wanted_config(request)
         self._engine_runs = not self.fresh and Embedded(self.layout).is_running()
-        if not self._engine_runs:
-            preflight.ports(self.config)
+        preflight.ports(self.config, held_by=config.load(self.layout.yaml_file) if self._engine_runs else None)
         self._package_need = packages.need(self.layout, self.source)
         self.free_bytes = preflight.disk(self.layout) if self._package_need.dependencies else None
         self.completion: first_answer.Completion | None = None

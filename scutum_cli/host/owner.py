@@ -58,8 +58,13 @@ def choose(run_as: str | None, home: Path) -> Owner:
         if run_as and run_as != me.name:
             raise CliError("Only root can install for another user.", hint=f"sudo sh install.sh --run-as {run_as}")
         return me
-    if (home / "config").is_dir() and not run_as:
-        return of(home)
+    # One that is root's was killed before it was handed over.
+    if (home / "config").is_dir() and (present := of(home)).uid != 0:
+        if run_as and run_as != present.name:
+            raise CliError(
+                f"The install in {home} belongs to {present.name}.", code="other_owner", hint="leave --run-as away"
+            )
+        return present
     name = run_as or SYSTEM_USER
     try:
         owner = _from(pwd.getpwnam(name))

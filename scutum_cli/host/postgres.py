@@ -61,7 +61,9 @@ def initialise(layout: Layout, bin_directory: Path, superuser_password: str) -> 
             process.run(
                 [
                     bin_directory / "initdb", "-D", making, "-U", "postgres", "--auth=scram-sha-256",
-                    f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-sync",
+                    f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C",
+                    # Postgres's own: an update of the system's C library cannot change how indexes are sorted.
+                    "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--data-checksums", "--no-sync",
                     "--no-instructions",
                 ],
                 env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"},

@@ -75,13 +75,14 @@ def disk(layout: Layout) -> int:
     return free
 
 
-def ports(wanted: HostConfig) -> None:
-    """Nobody else listens where proxy and admin shall."""
+def ports(wanted: HostConfig, held_by: HostConfig | None = None) -> None:
+    """Nobody else listens where proxy and admin shall; `held_by` is our own running stack, if there is one."""
     for flag, host, port in (
         ("--proxy-port", wanted.proxy_host, wanted.proxy_port),
         ("--admin-port", wanted.admin_host, wanted.admin_port),
     ):
-        if not health.is_free(host, port):
+        ours = held_by is not None and port in {held_by.proxy_port, held_by.admin_port}
+        if not ours and not health.is_free(host, port):
             raise CliError(
                 f"Port {port} is taken by another program.", code="port_busy", hint=f"{flag} {free_port(port + 1, ())}"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -59,7 +60,10 @@ class Progress:
         if self._live:
             spent = time.monotonic() - self._step_began
             sign = _SPINNER[int(spent * 8) % len(_SPINNER)]
-            sys.stderr.write(f"\r\x1b[2K{sign} {self._head()}{self._name}  {duration(spent)}")
+            took = f"  {duration(spent)}"
+            # A wrapped line could not be drawn over.
+            room = shutil.get_terminal_size().columns - len(took) - 1
+            sys.stderr.write(f"\r\x1b[2K{f'{sign} {self._head()}{self._name}'[:room]}{took}")
             sys.stderr.flush()
 
     def wait(self, pause: float = 0.1) -> None:
