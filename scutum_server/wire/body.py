@@ -40,7 +40,10 @@ def _wrong_field(message: str) -> InvalidInput:
     place = _AT.search(message)
     param = place[1] if place else None
     text = re.sub(r"`([a-z |]+)`", _kinds, _AT.sub("", message))
-    text = text.replace("Expected ", "must be ").replace(", got ", ", not ")
+    if text.startswith("Expected "):
+        text = "must be " + text.removeprefix("Expected ").replace(", got ", ", not ")
+    else:
+        text = f"cannot be read: {text[:1].lower()}{text[1:]}"
     return InvalidInput(f"The field `{param}` {text}." if param else f"The request body {text}.", param=param)
 
 

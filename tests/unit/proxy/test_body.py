@@ -74,6 +74,7 @@ def test_no_bytes_are_more_than_a_client_error(body: bytes) -> None:
         (b'{"model": 3, "messages": []}', "The field `model` must be a string, not a whole number."),
         (b'{"messages": []}', "The field `model` is missing."),
         (b'{"model": "m", "messages": {}}', "The field `messages` must be a list, not an object."),
+        (b'{"model": "m", "messages": [], "n": 1e400}', "The field `n` cannot be read: number out of range."),
         (b"[]", "The request body must be an object, not a list."),
         (b'{"model": "m", "messages": [], "stream_options": {"include_usage": 1}}',
          "The field `stream_options.include_usage` must be true or false or null, not a whole number."),
