@@ -126,6 +126,7 @@ def test_nothing_is_lost_and_nothing_counts_twice(stack: Stack) -> None:
         stack.valkey.start()
         stack.keeps_storing()
 
+        wait_until(lambda: b'"waiting":null' in stack.status.read_bytes(), what="the worker to be well")
         stack.postgres.kill()
         # A worker that dies with records in hand must not have given them up.
         wait_until(lambda: b'"waiting":"database"' in stack.status.read_bytes(), what="the worker to have a batch")
