@@ -30,7 +30,7 @@ class Style:
     context: str | None = None
 
 
-style = Style(color=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+style = Style(color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")
 
 # Control characters in data could steer the terminal: people see a mark instead, programs get the data as it is.
 _VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�") | {9: " ", 10: " ", 13: " "}
@@ -38,9 +38,10 @@ _VISIBLE_TEXT = {code: mark for code, mark in _VISIBLE.items() if code not in {9
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
-def paint(text: str, color: str) -> str:
-    """`text` in a colour where colours are on; the text itself must say what the colour says."""
-    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if style.color else text
+def paint(text: str, color: str, *, err: bool = False) -> str:
+    """`text` in a colour where stdout (or stderr) is a terminal; the text itself must say what the colour says."""
+    stream = sys.stderr if err else sys.stdout
+    return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if style.color and stream.isatty() else text
 
 
 def say(text: str) -> None:
@@ -57,7 +58,7 @@ def complain(text: str) -> None:
 def verbose(text: str) -> None:
     """One line for the curious, on stderr; only with --verbose or --debug."""
     if style.verbose or style.debug:
-        print(paint(text, "dim"), file=sys.stderr)
+        print(paint(text, "dim", err=True), file=sys.stderr)
 
 
 def done(text: str) -> None:
@@ -149,7 +150,7 @@ def fail(error: CliError) -> int:
         }
         print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
         return error.exit_code
-    first = f"{paint('error:', 'red')} {error.message.translate(_VISIBLE)}"
+    first = f"{paint('error:', 'red', err=True)} {error.message.translate(_VISIBLE)}"
     if error.request_id:
         first += f" (request {error.request_id})"
     why = error.why.translate(_VISIBLE) if error.why else None

@@ -52,7 +52,7 @@ def chat(
     else:
         answer = Completion(context, secret, {**body, "stream": True, "stream_options": {"include_usage": True}})
         _stream(answer)
-    output.say(output.paint(footer(answer.told), "dim"))
+    output.say(output.paint(footer(answer.told), "dim", err=True))
 
 
 def footer(told: Told) -> str:
