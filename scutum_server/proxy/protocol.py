@@ -4,7 +4,7 @@
   dict messages, with their header checks and one coroutine per chunk, cost a third of a request and half of a chunk.
 * A client's disconnect cancels the request's task; a slow client pauses the provider.
 * Draining (see DESIGN): a connection without a complete request is kept for 3 s, every answer says `Connection: close`.
-* Bounded heads, and refusals in OpenAI's shape.
+* Bounded heads, bounded waits for what a client sends, and refusals in OpenAI's shape.
 """
 
 from __future__ import annotations
@@ -30,9 +30,15 @@ class ClientDisconnected(Exception):
     """The client went away before its request was complete."""
 
 
+class RequestTimeout(InvalidInput):
+    code = "request_timeout"
+    status = 408
+
+
 class Exchange(RequestResponseCycle):
     """One request and its answer. The writing methods do nothing once the client is gone."""
 
+    body_seconds = 300.0
     task: asyncio.Task[None]
     chunked = True
     is_head = False
@@ -46,11 +52,19 @@ class Exchange(RequestResponseCycle):
             self.scope.pop(SCOPE_KEY, None)  # type: ignore[typeddict-item]
 
     async def read_body(self, limit: int) -> bytes:
-        """The request's body; raises TooLarge as soon as it is over `limit` bytes, ClientDisconnected."""
+        """The request's body; raises TooLarge once it is over `limit` bytes, RequestTimeout, ClientDisconnected."""
         if not self.more_body and not self.disconnected:
             if len(self.body) > limit:
                 raise _too_large(limit)
             return bytes(self.body)
+        try:
+            async with asyncio.timeout(self.body_seconds):
+                return await self._gather_body(limit)
+        except TimeoutError:
+            self.keep_alive = False
+            raise RequestTimeout("The request's body did not arrive in time.") from None
+
+    async def _gather_body(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
@@ -131,7 +145,10 @@ def _too_large(limit: int) -> TooLarge:
 
 
 class Protocol(HttpToolsProtocol):
-    """One client connection."""
+    """One client connection. `head_seconds` is how long a request's head may take, the first one's from the start."""
+
+    head_seconds = 60.0
+    exchange_class = Exchange
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
@@ -139,13 +156,32 @@ class Protocol(HttpToolsProtocol):
         self.draining = False
         self._head_open = False
         self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._head_open:
             self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, "The request's head is larger than 64 KiB.", "request_head_too_large")
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        if self._head_open:
+            self._refuse(RequestTimeout.status, "The request's head did not arrive in time.", RequestTimeout.code)
+        elif self.running is None:
+            self.transport.close()
+
+    def _head_in_time(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def send_400_response(self, _msg: str) -> None:
         self._refuse(400, "This is not a valid HTTP/1.1 request.", InvalidInput.code)
@@ -166,6 +202,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
+        self._head_in_time()
         scope: Any = self.scope
         scope["method"] = self.parser.get_method().decode("ascii")
         version = self.parser.get_http_version()
@@ -179,7 +216,7 @@ class Protocol(HttpToolsProtocol):
         scope["raw_path"], scope["query_string"] = path, query
         scope["path"] = path.decode("latin-1")
         before = self.cycle
-        exchange = Exchange(
+        exchange = self.exchange_class(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -215,6 +252,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._head_in_time()
         self.pipeline.clear()
         exchange, self.running = self.running, None
         if exchange is not None and not exchange.response_complete:
