@@ -13,6 +13,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from scutum_server.errors import Unavailable
 from scutum_server.settings import DatabaseSettings
 
+_AWAY = {"08", "53", "57"}
+"""Classes of SQLSTATE in which the server is not to be had: connection, resources, operator intervention."""
+
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
@@ -45,7 +48,9 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         async with pool.connection() as conn:
             yield conn
     except (PoolTimeout, psycopg.OperationalError) as error:
-        if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+        # A server that answers with a reason of its own (a lock, a deadlock, a cancelled query) is there.
+        state = error.sqlstate if isinstance(error, psycopg.Error) else None
+        if state is not None and (state[:2] not in _AWAY or isinstance(error, psycopg.errors.QueryCanceled)):
             raise
         raise Unavailable(
             "The database does not answer.", code="database_unavailable", hint="Look at: scutum ps"
