@@ -16,7 +16,7 @@ _MESSAGE_TOKENS = 3
 _MOST_INPUTS = 2048
 
 
-class BadRequest(Exception):  # noqa: N818 - it is an answer to the caller, status 400
+class BadRequest(Exception):
     """A sentence for the caller, and the parameter that is wrong."""
 
     def __init__(self, message: str, param: str | None) -> None:
