@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from scutum_server.errors import Unavailable
 from scutum_server.settings import DatabaseSettings
@@ -47,9 +47,9 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     try:
         async with pool.connection() as conn:
             yield conn
-    except (PoolTimeout, psycopg.OperationalError) as error:
+    except psycopg.OperationalError as error:
         # A server that answers with a reason of its own (a lock, a deadlock, a cancelled query) is there.
-        state = error.sqlstate if isinstance(error, psycopg.Error) else None
+        state = error.sqlstate
         if state is not None and (state[:2] not in _AWAY or isinstance(error, psycopg.errors.QueryCanceled)):
             raise
         raise Unavailable(
