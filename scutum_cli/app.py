@@ -103,6 +103,7 @@ def root() -> None:
 
 def main() -> None:
     """Runs the command line; turns every error into its exit code, with no traceback unless --debug."""
+    output.prepare()
     _prescan(sys.argv[1:])
     try:
         code = run()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scutum_cli.errors import CliError
@@ -36,6 +38,16 @@ style = Style(color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") !=
 _VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�") | {9: " ", 10: " ", 13: " "}
 _VISIBLE_TEXT = {code: mark for code, mark in _VISIBLE.items() if code not in {9, 10}}
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+def prepare() -> None:
+    """Makes the streams fit to be written to: a closed one swallows, a narrow encoding replaces."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  (for the rest of the process)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def paint(text: str, color: str, *, err: bool = False) -> str:

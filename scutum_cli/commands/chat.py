@@ -91,7 +91,8 @@ def _content(document: dict[str, Any]) -> str:
 
 def _text(text: str) -> str:
     if text != "-":
-        return text
+        # Bytes that are no text in this locale are taken for UTF-8, which is what the wire speaks.
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     said = sys.stdin.read()
     if not said.strip():
         raise CliError("No text came on standard input.", code="text_missing")

@@ -75,3 +75,13 @@ def test_the_master_key_is_not_echoed(bare: Cli) -> None:
     code, screen = on_terminal(bare, "login", typed="sk-secret-typed\n", after="master key: ")
     assert code == 7 and "master key:" in screen
     assert "sk-secret-typed" not in screen
+
+
+def test_closed_streams_and_narrow_encodings_are_no_crash(bare: Cli) -> None:
+    bare.write_contexts(context("a") | {"home": "/srv/größe"}, current="a")
+    command = f"{sys.executable} -m scutum_cli.app context list"
+    for redirection, env in (("", {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}), (">&-", {}), ("2>&-", {})):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {redirection}"], cwd=ROOT, env=bare.environment(env), capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, ""), (redirection, env)
