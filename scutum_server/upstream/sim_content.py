@@ -17,11 +17,34 @@ LABEL = "Simulated answer from Scutum's sim provider: "
 _ECHO = 60
 _DEPTH = 6
 _EMBEDDED_WORDS = 128
-_FILLER = (
-    "this text has no meaning and costs nothing it only has the right length so that limits budgets and streams can be "
-    "tried before a real provider is added with scutum providers add until then every answer looks like this one"
+_SENTENCES = (
+    "This text has no meaning and costs nothing.",
+    "It only has the right length, so that limits, budgets and streams can be tried.",
+    "A real provider is added with scutum providers add.",
+    "Until then every answer looks like this one.",
 )
-_WORDS = _FILLER.split()
+_WORDS = (
+    "the",
+    "only",
+    "right",
+    "text",
+    "length",
+    "meaning",
+    "answer",
+    "provider",
+    "sample",
+    "simple",
+    "limit",
+    "budget",
+    "stream",
+    "model",
+    "value",
+    "number",
+    "letter",
+    "word",
+    "line",
+    "page",
+)
 
 
 def count_tokens(text: str) -> int:
@@ -53,20 +76,19 @@ def generator(*parts: object) -> random.Random:
 
 
 def answer_text(question: str, tokens: int, rng: random.Random) -> str:
-    """Text of that many tokens that says it is simulated and quotes the beginning of the question."""
+    """Text of that many tokens that says it is simulated, quotes the question's beginning, and breaks off with “…”."""
     quoted = " ".join(question[: 4 * _ECHO].split())
     quoted = quoted[:_ECHO].rstrip() + "…" if len(quoted) > _ECHO else quoted
     text = LABEL + (f"you said “{quoted}”. " if quoted else "")
     wanted = tokens * 4
-    start = rng.randrange(len(_WORDS))
-    filler: list[str] = []
-    length = len(text.encode())
-    while length < wanted:
-        word = _WORDS[(start + len(filler)) % len(_WORDS)]
-        filler.append(word)
-        length += len(word) + 1
-    said = "".join(split_tokens(text + " ".join(filler) + ".")[:tokens])
-    return said[:-1] + "." if filler else said
+    turn = rng.randrange(len(_SENTENCES))
+    while len(text.encode()) < wanted:
+        text += _SENTENCES[turn % len(_SENTENCES)] + " "
+        turn += 1
+    pieces = split_tokens(text)[:tokens]
+    if pieces[-1].isascii() and len(pieces[-1]) == 4:
+        pieces[-1] = pieces[-1][0] + "…"
+    return "".join(pieces)
 
 
 def instance(schema: Any, rng: random.Random) -> Any:
