@@ -30,9 +30,16 @@ def host_lock(path: Path) -> Iterator[None]:
                 code="locked",
                 hint="wait until it is done, then run this again",
             ) from None
-        words = " ".join(Path(part).name if index == 0 else part for index, part in enumerate(sys.argv[:2]))
+        words = _own_words()
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{words} (pid {os.getpid()})\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _own_words() -> str:
+    """This command as its user typed it, without flags: they may hold what is nobody else's business."""
+    name = Path(sys.argv[0]).name
+    verbs = [part for part in sys.argv[1:2] if not part.startswith("-")]
+    return " ".join(["install.sh" if name == "bootstrap.py" else name, *verbs])
