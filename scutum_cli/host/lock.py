@@ -39,7 +39,7 @@ def host_lock(path: Path) -> Iterator[None]:
 
 
 def _own_words() -> str:
-    """This command as its user typed it, without flags: they may hold what is nobody else's business."""
+    """The command as its user typed it, without flags: they may hold what is nobody else's business."""
     name = Path(sys.argv[0]).name
     verbs = [part for part in sys.argv[1:2] if not part.startswith("-")]
     return " ".join(["install.sh" if name == "bootstrap.py" else name, *verbs])
