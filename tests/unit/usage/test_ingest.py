@@ -52,6 +52,8 @@ def test_the_staging_columns_are_the_record_s_fields_in_order() -> None:
         (line(request_id="ffffffff-ffff-7000-8000-000000000000"), "out of range"),
         (line(request_id="00000000-0000-7000-8000-000000000000"), "out of range"),
     ],
+    ids=["cut off", "zeros", "not utf-8", "no id", "word for a number", "status", "attempts", "tokens", "cost", "latency",
+         "short id", "other version", "not hexadecimal", "far future", "far past"],
 )
 def test_what_can_never_be_stored_says_why(bad: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
