@@ -22,6 +22,8 @@ from scutum_cli.host.process import Tick
 from scutum_cli.host.source import LOCKS, Source
 
 _MARKER = ".complete"
+# Written when the packages of a lock are in place: the slow part need not be done again after a kill.
+_DEPENDENCIES = ".dependencies"
 # Variables and settings that would make pip install elsewhere than into the environment named.
 _NOT_PASSED = {
     "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT",
@@ -43,9 +45,9 @@ class Need:
 
 def need(layout: Layout, source: Source) -> Need:
     """Compares the markers with the source."""
-    release = _marker(layout.release(source.version))
-    supervisor = _marker(layout.supervisor)
-    dependencies = release.get("locks") != source.lock_digest("runtime.txt")
+    directory = layout.release(source.version)
+    release, supervisor = _marker(directory, _MARKER), _marker(layout.supervisor, _MARKER)
+    dependencies = _marker(directory, _DEPENDENCIES).get("locks") != source.lock_digest("runtime.txt")
     return Need(
         dependencies,
         dependencies
@@ -95,6 +97,8 @@ class _Builder:
             wheel = self._wheel()
             for what, job in jobs:
                 self._finish(what, job)
+            if missing.dependencies:
+                _mark(release, {"locks": self._source.lock_digest("runtime.txt")}, _DEPENDENCIES)
         finally:
             for _, job in jobs:
                 job.stop()
@@ -111,7 +115,6 @@ class _Builder:
             _mark(
                 release,
                 {
-                    "locks": self._source.lock_digest("runtime.txt"),
                     "package": self._source.digest,
                     "wheel": hashlib.sha256(wheel.read_bytes()).hexdigest(),
                     "version": self._source.version,
@@ -180,18 +183,18 @@ def _flat(*parts: str | Path | list[str | Path]) -> list[str | Path]:
     return [inner for part in parts for inner in (part if isinstance(part, list) else [part])]
 
 
-def _marker(directory: Path) -> dict[str, Any]:
+def _marker(directory: Path, name: str) -> dict[str, Any]:
     try:
-        found = json.loads((directory / _MARKER).read_text())
+        found = json.loads((directory / name).read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _mark(directory: Path, content: dict[str, str]) -> None:
-    partial = directory / f"{_MARKER}.partial"
+def _mark(directory: Path, content: dict[str, str], name: str = _MARKER) -> None:
+    partial = directory / f"{name}.partial"
     partial.write_text(json.dumps(content) + "\n")
-    partial.rename(directory / _MARKER)
+    partial.rename(directory / name)
 
 
 def _point(link: Path, target: Path) -> None:
