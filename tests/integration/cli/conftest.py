@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.servers import Postgres, Valkey, free_port, wait_until
+from tests.fixtures.servers import Postgres, Valkey, free_port, running_valkey, wait_until
 
 ROOT = Path(__file__).parents[3]
 
@@ -164,8 +164,12 @@ def _wait_for_admin(gateway: Gateway, directory: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, valkey: Valkey) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("gateway"), postgres, valkey) as running:
+def gateway(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Gateway]:
+    """With a Valkey of its own: its worker would take other tests' records out of a shared one."""
+    with (
+        running_valkey() as valkey,
+        running_gateway(tmp_path_factory.mktemp("gateway"), postgres, valkey) as running,
+    ):
         yield running
 
 
