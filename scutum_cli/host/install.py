@@ -272,7 +272,14 @@ class Install:
 
     def _migrate(self, progress: Progress) -> list[str]:
         self._settle_ports()
-        revision = owner.run_as(self.user, lambda: migrate.migrate(self.layout, self.config, progress.tick))
+        try:
+            revision = owner.run_as(self.user, lambda: migrate.migrate(self.layout, self.config, progress.tick))
+        except CliError as error:
+            # Another program was quicker to take the port that was free a moment ago.
+            if error.code != "postgres_failed" or health.is_free(config.LOOPBACK, self.config.postgres_port):
+                raise
+            self._settle_ports()
+            revision = owner.run_as(self.user, lambda: migrate.migrate(self.layout, self.config, progress.tick))
         return [f"revision {revision}"]
 
     def _start(self, progress: Progress) -> list[str]:

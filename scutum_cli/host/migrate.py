@@ -65,7 +65,7 @@ def _postgres(layout: Layout, config: host_config.HostConfig, tick: Tick) -> Ite
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not health.accepts(host_config.LOOPBACK, config.postgres_port):
+        while not postgres.is_ready(layout.postgres_data):
             if server.done() or time.monotonic() > deadline:
                 raise CliError(
                     "Postgres did not start.",

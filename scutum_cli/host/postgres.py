@@ -15,6 +15,7 @@ from scutum_cli.host.config import LOOPBACK, HostConfig
 from scutum_cli.host.layout import Layout
 
 _GONE_SECONDS = 8.0
+_STATUS_LINE = 8
 
 
 def programs(site_packages: Path | None = None) -> Path:
@@ -106,6 +107,15 @@ def tuning(memory_bytes: int) -> str:
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def is_ready(data: Path) -> bool:
+    """Whether the server of this very cluster takes connections: the port alone could be another program's."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
 
 
 def clear_leftovers(data: Path) -> None:
