@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scutum_cli.errors import CliError
+from scutum_cli.host.layout import ROOT_HOME
 
 LOOPBACK = "127.0.0.1"
+_SPREAD = 900
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>[A-Za-z_][\w-]*):(?: +(?P<value>.*))?$")
 
 
@@ -55,6 +58,19 @@ class HostConfig:
             "valkey:\n"
             f"  port: {self.valkey_port}\n"
         )
+
+
+def for_home(home: Path, workers: int) -> HostConfig:
+    """The defaults of a new install.
+
+    Where its stores' ports are looked for depends on the place, so that two installs do not want the same port while
+    one of them happens to be down.
+    """
+    shift = 0 if home == ROOT_HOME else zlib.crc32(str(home).encode()) % _SPREAD
+    base = HostConfig()
+    return replace(
+        base, proxy_workers=workers, postgres_port=base.postgres_port + shift, valkey_port=base.valkey_port + shift
+    )
 
 
 def reachable(host: str) -> str:

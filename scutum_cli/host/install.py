@@ -82,7 +82,10 @@ class Install:
             for name in ("proxy_port", "admin_port", "proxy_workers")
             if (value := getattr(request, name)) is not None
         }
-        base = HostConfig(proxy_workers=config.default_workers()) if self.fresh else config.load(self.layout.yaml_file)
+        if self.fresh:
+            base = config.for_home(self.layout.home, config.default_workers())
+        else:
+            base = config.load(self.layout.yaml_file)
         return replace(self._with_free_store_ports(base), **asked)
 
     def _with_free_store_ports(self, base: HostConfig) -> HostConfig:

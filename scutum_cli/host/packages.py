@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,10 @@ def build(layout: Layout, source: Source, python: Path, log: Path, tick: Tick) -
     """Builds what `need` says, in parallel, and points `current` at the release."""
     missing = need(layout, source)
     release = layout.release(source.version)
-    work = layout.releases / ".build"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    for left in layout.releases.glob(".build*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Of its own: what a killed run started may still be writing to that run's.
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=layout.releases))
     try:
         _Builder(layout, source, python, work, log, tick).build(missing)
     finally:
