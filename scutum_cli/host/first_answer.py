@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import pwd
+import re
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scutum_cli import settings
 from scutum_cli.client.http import AdminClient
-from scutum_cli.errors import HALF_WAY, NOT_FOUND, CliError
+from scutum_cli.errors import HALF_WAY, CliError
 from scutum_cli.host.config import HostConfig, reachable
 from scutum_cli.settings import Context
 
@@ -59,31 +64,44 @@ def ensure_context(home: Path, config: HostConfig) -> Context:
     return context
 
 
-def ensure_key(context: Context, config: HostConfig) -> bool:
-    """Gives the context a key that works: it cannot be read back, so a lost one is replaced. Whether it is new."""
-    if context.key and _call(config, "GET", "/v1/models", context.key, None)[0] == 200:
-        return False
-    client = AdminClient(context)
-    body = {"name": KEY_NAME}
-    try:
-        made = client.post("/api/v1/keys", body)
-    except CliError as error:
-        if error.code != "name_taken":
-            raise
-        made = _replace(client)
-    context.key = made["key"]
-    settings.remember(context.name, key=made["key"])
-    return True
+def ensure_key(context: Context, config: HostConfig) -> str | None:
+    """Gives the context a key that works; the name of a new one, or None.
+
+    A secret cannot be read back, and applications may use a key that is there already: it is never rotated here, the
+    context gets one of its own instead.
+    """
+    if context.key and not _is_refused(config, context.key):
+        return None
+    own = f"cli-{_user_name()}"
+    names = (KEY_NAME, own, *(f"{own}-{number}" for number in range(2, 1000)))
+    with closing(AdminClient(context)) as client:
+        name, context.key = _first_free(client, names)
+    settings.remember(context.name, key=context.key)
+    return name
 
 
-def _replace(client: AdminClient) -> Any:
-    """A new secret for the key whose secret is lost; a revoked one is left alone and a second one made beside it."""
+def _first_free(client: AdminClient, names: Iterable[str]) -> tuple[str, str]:
+    """Makes a key with the first of the names that nobody has; its name and secret."""
+    for name in names:
+        try:
+            return name, client.post("/api/v1/keys", {"name": name})["key"]
+        except CliError as error:
+            if error.code != "name_taken":
+                raise
+    raise CliError("No name is left for another key.", code="name_taken", hint="scutum keys revoke what nobody uses")
+
+
+def _is_refused(config: HostConfig, key: str) -> bool:
+    return _call(config, "GET", "/v1/models", key, None)[0] in {401, 403}
+
+
+def _user_name() -> str:
+    """The name of this command's user as it may stand in a key's name."""
     try:
-        return client.post(f"/api/v1/keys/{KEY_NAME}/rotate", {"overlap_seconds": 0})
-    except CliError as error:
-        if error.exit_code == NOT_FOUND:
-            raise
-        return client.post("/api/v1/keys", {"name": f"{KEY_NAME}-{int(time.time())}"})
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:40]
 
 
 def complete(config: HostConfig, key: str, model: str = "fast") -> Completion:

@@ -115,6 +115,9 @@ class Install:
         healthy = answered and health.proxy(host).ok and health.admin(host).ok
         schema_ready = healthy and self._schema_is_current()
         finished = healthy and first_answer.is_complete(layout.home, host)
+        answer = "first key and first completion, in the simulator"
+        if healthy:
+            answer = "context and key of its own for this user's command, no other key is touched; one completion"
         linked = path_link.is_ours(path_link.place(), layout) or not path_link.is_free(path_link.place())
         ports = f"proxy {host.proxy_host}:{host.proxy_port}, admin {host.admin_host}:{host.admin_port}"
         stores = f"Postgres 18 on port {host.postgres_port}, Valkey on port {host.valkey_port}"
@@ -128,7 +131,7 @@ class Install:
             Step(f"database cluster in {layout.postgres_data}", cluster, self._make_cluster),
             Step("database roles and schema", not schema_ready, self._migrate),
             Step(f"start {stores}, {ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
-            Step("first key and first completion, in the simulator", not finished, self._first_answer),
+            Step(answer, not finished, self._first_answer),
             Step(f"link {path_link.place()}", not linked, self._link),
         ]
 
