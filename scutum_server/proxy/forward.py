@@ -13,7 +13,7 @@ from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.snapshot import Deployment, Reply
 from scutum_server.upstream.catalog import Tokens
 from scutum_server.wire.body import with_model
-from scutum_server.wire.chat import ChatRequest, Usage, text_tokens
+from scutum_server.wire.chat import BYTES_PER_TOKEN, ChatRequest, Usage, text_tokens
 from scutum_server.wire.errors import provider_error
 from scutum_server.wire.sse import DONE, ChatStream
 
@@ -142,12 +142,18 @@ def _charge_stream(call: Call, stream: ChatStream) -> None:
 
 def input_estimate(call: Call) -> int:
     """Tokens of the request, by its texts."""
-    document = msgspec.json.decode(call.body)
+    try:
+        document = msgspec.json.decode(call.body)
+    except msgspec.MsgspecError:  # a number beyond all bounds in a field that the provider may have ignored
+        return len(call.body) // BYTES_PER_TOKEN
     return text_tokens(document.get("messages", document.get("input")))
 
 
 def output_estimate(body: bytes) -> int:
     """Tokens of a whole answer that reports none, by the texts of its choices; embeddings generate none."""
-    document = msgspec.json.decode(body)
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return len(body) // BYTES_PER_TOKEN
     choices = document.get("choices")
     return text_tokens([choice.get("message") for choice in choices if isinstance(choice, dict)]) if choices else 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 
 class StreamOptions(Struct):
@@ -25,19 +25,23 @@ class ChatRequest(Struct):
     n: int | None = None
 
 
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""Tokens of one call: what the spend log can hold."""
+
+
 class _InputDetails(Struct):
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
 
 
 class _OutputDetails(Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
 
 
 class Usage(Struct):
     """Tokens as OpenAI's wire reports them, for chat and for embeddings."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
@@ -50,18 +54,33 @@ class Usage(Struct):
         return (self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0
 
 
-class ChatAnswer(Struct):
+_USAGE: Final = msgspec.json.Decoder(Usage | None)
+
+
+class Reported(Struct):
+    """An answer's usage: read apart from the answer, which is good without it."""
+
+    reported: Raw = msgspec.field(name="usage", default=Raw(b"null"))
+
+    @property
+    def usage(self) -> Usage | None:
+        """None as well when a count is absurd (negative, broken, over 2^31 - 1, no number): nothing was reported."""
+        try:
+            return _USAGE.decode(self.reported)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+
+
+class ChatAnswer(Reported, kw_only=True):
     """A whole answer; without `choices` it is none."""
 
     choices: list[Raw]
-    usage: Usage | None = None
 
 
-class ChatChunk(Struct):
+class ChatChunk(Reported, kw_only=True):
     """One event of a stream."""
 
     choices: list[Raw] | None = None
-    usage: Usage | None = None
     error: Raw = Raw()
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import Usage
+from scutum_server.wire.chat import Reported
 
 
 class EmbeddingsRequest(Struct):
@@ -18,11 +18,10 @@ class EmbeddingsRequest(Struct):
     user: str | None = None
 
 
-class EmbeddingsAnswer(Struct):
+class EmbeddingsAnswer(Reported, kw_only=True):
     """A whole answer; without `data` it is none."""
 
     data: list[Raw]
-    usage: Usage | None = None
 
 
 REQUEST: Final = msgspec.json.Decoder(EmbeddingsRequest)

@@ -111,8 +111,8 @@ class ChatStream:
             return True
         if bytes(chunk.error) not in {b"", b"null"}:
             self.error = True
-        if chunk.usage is not None:
-            self.usage = chunk.usage
+        if has_usage:
+            self.usage = chunk.usage or self.usage
             if not chunk.choices:
                 return self._show_usage
         self._count(event)

@@ -229,3 +229,33 @@ async def test_tls_with_an_authority_of_ones_own(proxy: Proxy, tmp_path: Path) -
         model = await provide(proxy, plain.base_url.replace("http:", "https:"), timeouts={"connect_ms": 300})
         status, _, body = await ask(proxy, model)
         assert (status, error(body)["code"]) == (504, "upstream_timeout")
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        '{"prompt_tokens": -5, "completion_tokens": 3}',
+        '{"prompt_tokens": 7, "completion_tokens": 2147483648}',
+        '{"prompt_tokens": 7.5, "completion_tokens": 3}',
+        '{"prompt_tokens": "7", "completion_tokens": 3}',
+        '{"prompt_tokens": 1e999, "completion_tokens": 3}',
+        '{"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": -1}}',
+        '"none"',
+        "[1]",
+    ],
+)
+async def test_absurd_usage_counts_as_none(proxy: Proxy, upstream: Upstream, usage: str) -> None:
+    model = await provide(proxy, upstream.base_url)
+    said = json.dumps(COMPLETION | {"usage": "HERE"}).replace('"HERE"', usage).encode()
+    upstream.says(answer(said))
+    status, headers, body = await ask(proxy, model)
+    assert (status, body) == (200, said)
+    record = await record_of(proxy, headers)
+    assert (record["usage_source"], record["tokens_in"] > 0) == ("estimated", True)
+
+    last = b'data: {"choices": [], "usage": %b}\n\n' % usage.encode()
+    upstream.says(STREAM_HEAD + chunk(event("", role="assistant") + event("a") + last + DONE) + LAST)
+    status, headers, body = await ask(proxy, model, stream=True)
+    assert (status, body.endswith(DONE)) == (200, True)
+    record = await record_of(proxy, headers)
+    assert (record["usage_source"], record["tokens_in"] > 0, record["tokens_out"] > 0) == ("estimated", True, True)
