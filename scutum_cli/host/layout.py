@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +97,12 @@ class Layout:
     def release(self, version: str) -> Path:
         return self.releases / version
 
+    def says(self, words: str) -> str:
+        """`scutum …` as a hint: with --home when `scutum` alone would work on another deploy root."""
+        return (
+            f"scutum {words}" if self.home == _bare_home() else f"scutum {words} --home {shlex.quote(str(self.home))}"
+        )
+
     def exists(self) -> bool:
         """Whether an install began here: nothing else has this file."""
         return self.yaml_file.is_file()
@@ -140,6 +148,19 @@ def installed(option: str | None) -> Layout:
             hint="sh install.sh from a checkout, scutum install, or name the place with --home",
         ) from None
     return layout
+
+
+def _bare_home() -> Path:
+    """The deploy root that the `scutum` on the PATH works on when nothing is said."""
+    named = os.environ.get("SCUTUM_HOME")
+    if named:
+        return Path(os.path.normpath(named))
+    found = shutil.which("scutum")
+    # home/releases/<version>/venv/bin/scutum
+    parents = Path(os.path.realpath(found)).parents if found else ()
+    if len(parents) > 4 and parents[3].name == "releases":
+        return parents[4]
+    return _own_home() or default_home()
 
 
 def _own_home() -> Path | None:

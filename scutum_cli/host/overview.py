@@ -9,7 +9,7 @@ from typing import Any
 from scutum_cli import errors
 from scutum_cli.client.http import AdminClient
 from scutum_cli.errors import CliError
-from scutum_cli.host import config, first_answer, health, packages, state
+from scutum_cli.host import config, findings, first_answer, health, packages, state
 from scutum_cli.host.layout import Layout
 from scutum_cli.settings import Context
 
@@ -53,12 +53,11 @@ def look(layout: Layout) -> Overview:
     host = config.load(layout.yaml_file)
     services = state.all_services(layout, host)
     proxy, admin = health.proxy(host), health.admin(host)
-    schema = admin.body.get("schema") or {}
-    findings = _findings(services, proxy, admin, schema)
+    found = findings.all_of(layout, services, proxy, admin)
     if all(service.state == state.DOWN for service in services) or (not proxy.status and not admin.status):
         word = DOWN
     else:
-        word = DEGRADED if findings else HEALTHY
+        word = DEGRADED if found else HEALTHY
     today = _today(layout, host) if admin.ok else None
     return Overview(
         word=word,
@@ -66,40 +65,20 @@ def look(layout: Layout) -> Overview:
         version=packages.current_version(layout),
         proxy_url=f"{host.proxy_url}/v1",
         admin_url=host.admin_url,
-        schema=schema,
+        schema=admin.body.get("schema") or {},
         services=services,
         today=today,
-        findings=findings,
-        hints=_hints(word, services, today),
+        findings=[finding.text for finding in found],
+        hints=_hints(layout, found, today),
     )
 
 
-def _findings(
-    services: list[state.ServiceState], proxy: health.Answer, admin: health.Answer, schema: dict[str, Any]
-) -> list[str]:
-    found = []
-    for service in services:
-        if service.state != state.RUNNING:
-            reason = f": {service.last_reason}" if service.last_reason else ""
-            found.append(f"{service.name} is {service.state}{reason}")
-    if not proxy.ok:
-        found.append("the proxy does not answer" if not proxy.status else "the proxy is not ready")
-    if not admin.ok:
-        checks = [f"{name}: {word}" for name, word in (admin.body.get("checks") or {}).items() if word != "ok"]
-        found.append(
-            "the admin API does not answer" if not admin.status else f"admin: {', '.join(checks) or 'degraded'}"
-        )
-    if schema.get("current") != schema.get("expected"):
-        found.append(f"the database's schema is {schema.get('current')}, not {schema.get('expected')}")
-    return found
-
-
-def _hints(word: str, services: list[state.ServiceState], today: dict[str, Any] | None) -> list[str]:
-    if word == DOWN or any(service.state == state.ORPHANED for service in services):
-        return ["scutum up"]
-    if word == DEGRADED:
-        bad = next((service.name for service in services if service.state != state.RUNNING), "")
-        return ["scutum ps", f"scutum logs --since 10m {bad}".rstrip()]
+def _hints(layout: Layout, found: list[findings.Finding], today: dict[str, Any] | None) -> list[str]:
+    if found:
+        # `up` mends most of it at once; what else is to be done shows after it.
+        up = layout.says("up")
+        steps = dict.fromkeys(finding.hint for finding in found)
+        return [up, *(step for step in steps if not step.startswith("scutum"))] if up in steps else list(steps)
     if today is not None and not today.get("requests"):
         return ['scutum chat "Hello" --model fast', "scutum providers add --help"]
     return []

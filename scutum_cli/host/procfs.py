@@ -15,7 +15,10 @@ _STORES = {"postgres": "postgres", "valkey-server": "valkey"}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A process of one deploy root. `starting`: it is still the launcher; `started` is seconds since the epoch."""
+    """A process of one deploy root; `started` is seconds since the epoch.
+
+    `starting`: it is still the launcher; `frozen`: a signal stopped it, and it does nothing until another one.
+    """
 
     pid: int
     parent: int
@@ -23,6 +26,7 @@ class Found:
     starting: bool
     started: float
     rss_bytes: int
+    frozen: bool = False
 
 
 def _boot_time() -> float:
@@ -114,7 +118,9 @@ def of_home(home: Path) -> list[Found]:
         if service and fields:
             starting = _LAUNCHER in _read(f"/proc/{pid}/cmdline")
             started = boot + int(fields[19]) / ticks
-            found.append(Found(pid, int(fields[1]), service, starting, started, int(fields[21]) * page))
+            found.append(
+                Found(pid, int(fields[1]), service, starting, started, int(fields[21]) * page, fields[0] == "T")
+            )
     return sorted(found, key=lambda process: (process.started, process.pid))
 
 

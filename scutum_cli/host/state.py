@@ -13,12 +13,16 @@ from scutum_cli.host.launch import delay
 from scutum_cli.host.layout import Layout
 from scutum_cli.host.services import NAMES
 
-RUNNING, STARTING, WAITING, DOWN, ORPHANED = "running", "starting", "waiting", "down", "unsupervised"
+RUNNING, STARTING, WAITING, DOWN = "running", "starting", "waiting", "down"
+ORPHANED, FROZEN = "unsupervised", "frozen"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """One service: `since` and `last_at` are seconds since the epoch, `last_reason` why it last ended by itself."""
+    """One service: `since` and `last_at` are seconds since the epoch, `last_reason` why it last ended by itself.
+
+    `frozen`: pids that a signal stopped; `abandoned`: its supervisor is gone and has not stopped it.
+    """
 
     name: str
     state: str
@@ -29,6 +33,8 @@ class ServiceState:
     restarts: int
     last_reason: str | None
     last_at: float | None
+    frozen: tuple[int, ...] = ()
+    abandoned: bool = False
 
     def as_json(self) -> dict[str, Any]:
         uptime = None if self.since is None else round(time.time() - self.since, 1)
@@ -71,6 +77,8 @@ def _one(
         state = DOWN
     elif not supervised:
         state = ORPHANED
+    elif any(process.frozen for process in processes):
+        state = FROZEN
     elif len(ready) >= wanted:
         state = RUNNING
     else:
@@ -86,6 +94,8 @@ def _one(
         restarts=int(noted.get("restarts", 0)),
         last_reason=last.get("reason"),
         last_at=last.get("at"),
+        frozen=tuple(process.pid for process in processes if process.frozen),
+        abandoned=not supervised and bool(processes or noted.get("pids")),
     )
 
 

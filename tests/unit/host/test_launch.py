@@ -19,7 +19,12 @@ ENV_FILE = {
     "SCUTUM_MAX_BODY_BYTES": "1000000",
     **SECRETS,
 }
-INHERITED = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "AWS_SECRET_ACCESS_KEY": "of the operator", "SCUTUM_API_KEY": "stale"}
+INHERITED = {
+    "PATH": "/usr/bin",
+    "LANG": "C.UTF-8",
+    "AWS_SECRET_ACCESS_KEY": "of the operator",
+    "SCUTUM_API_KEY": "stale",
+}
 
 
 def test_the_first_restart_is_at_once_and_later_ones_wait_longer_up_to_half_a_minute() -> None:

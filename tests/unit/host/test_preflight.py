@@ -116,7 +116,11 @@ def test_the_path_link_never_replaces_a_foreign_file(tmp_path: Path, monkeypatch
 
 
 def test_the_lock_is_free_again_after_its_holder(tmp_path: Path) -> None:
-    with host_lock(tmp_path / "lock"), pytest.raises(CliError, match=f"pid {os.getpid()}"), host_lock(tmp_path / "lock"):
+    with (
+        host_lock(tmp_path / "lock"),
+        pytest.raises(CliError, match=f"pid {os.getpid()}"),
+        host_lock(tmp_path / "lock"),
+    ):
         pass
     with host_lock(tmp_path / "lock"):
         pass
