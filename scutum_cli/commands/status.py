@@ -34,12 +34,13 @@ def status(home: options.Home = None) -> None:
 
 def _show(seen: Overview) -> None:
     from scutum_cli.host import words
+    from scutum_cli.render.text import money, plural
 
     output.emit_text(f"{output.paint(seen.word, _COLORS[seen.word])}   Scutum {seen.version or '?'} in {seen.home}")
     output.emit_text("")
     for service in seen.services:
         up = words.duration(time.time() - service.since) if service.since is not None else "-"
-        again = f"{service.restarts} restarts" if service.restarts != 1 else "1 restart"
+        again = plural(service.restarts, "restart")
         restarts = f"   {again}, last {words.ago(service.last_at)}" if service.last_at is not None else ""
         output.emit_text(f"  {service.name:<10} {service.state:<12} {up:<10}{restarts}".rstrip())
     output.emit_text("")
@@ -50,7 +51,8 @@ def _show(seen: Overview) -> None:
     if seen.today is not None:
         failed = f", {seen.today['errors']} failed" if seen.today.get("errors") else ""
         output.emit_text(
-            f"  today   {seen.today.get('requests', 0)} requests{failed}, {seen.today.get('cost_usd')} USD"
+            f"  today   {plural(seen.today.get('requests') or 0, 'request')}{failed},"
+            f" {money(seen.today.get('cost_usd') or '0')}"
         )
     for finding in seen.findings:
         output.emit_text(f"  {output.paint('!', 'yellow')} {finding}")

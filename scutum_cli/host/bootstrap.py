@@ -12,6 +12,7 @@ from scutum_cli.host.install import Install, Request
 from scutum_cli.host.layout import chosen_home
 from scutum_cli.host.progress import Progress
 from scutum_cli.host.words import duration
+from scutum_cli.render.text import money
 
 
 def plan_lines(install: Install) -> list[str]:
@@ -51,7 +52,7 @@ def _closing_words(install: Install, progress: Progress) -> None:
     if install.completion is not None:
         done = install.completion
         simulated = " (simulated)" if done.simulated else ""
-        output.say(f"\nFirst answer, from {done.model} at {done.provider}{simulated}, {done.cost_usd} USD:")
+        output.say(f"\nFirst answer, from {done.model} at {done.provider}{simulated}, {money(done.cost_usd)}:")
         output.say(f"  {done.text}")
     config = install.config
     output.say(f"\nScutum {install.source.version} runs after {duration(progress.elapsed)}.")

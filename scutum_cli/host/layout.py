@@ -99,9 +99,8 @@ class Layout:
 
     def says(self, words: str) -> str:
         """`scutum …` as a hint: with --home when `scutum` alone would work on another deploy root."""
-        return (
-            f"scutum {words}" if self.home == _bare_home() else f"scutum {words} --home {shlex.quote(str(self.home))}"
-        )
+        place = "" if self.home == _bare_home() else f" --home {shlex.quote(str(self.home))}"
+        return f"scutum {words}{place}"
 
     def exists(self) -> bool:
         """Whether an install began here: nothing else has this file."""
