@@ -44,7 +44,7 @@ async def forward(call: Call, deployment: Deployment) -> None:
                 raise UpstreamError(
                     f"The provider {deployment.provider.name} did not answer with a stream.", code="upstream_bad_answer"
                 )
-            await _stream(call, reply, show_usage=show_usage)
+            await _stream(call, deployment, reply, show_usage=show_usage)
         else:
             _whole(call, deployment, await reply.body(MAX_ANSWER_BYTES))
     finally:
@@ -76,7 +76,7 @@ def _whole(call: Call, deployment: Deployment, body: bytes) -> None:
     call.exchange.respond(200, call.head(JSON), body)
 
 
-async def _stream(call: Call, reply: Reply, *, show_usage: bool) -> None:
+async def _stream(call: Call, deployment: Deployment, reply: Reply, *, show_usage: bool) -> None:
     """An answer in events. The client's head is written with the first event, so that a failure before it is a status.
 
     Chunks go from the provider's socket to the client's inside one callback: a task's wake-up per chunk would cost more
@@ -90,7 +90,7 @@ async def _stream(call: Call, reply: Reply, *, show_usage: bool) -> None:
         if not call.first_byte:
             call.first_byte = perf_counter()
         out = stream.feed(data)
-        if stream.done:
+        if stream.done or stream.garbage:
             reply.stop()
         if not out:
             return True
@@ -104,6 +104,10 @@ async def _stream(call: Call, reply: Reply, *, show_usage: bool) -> None:
     try:
         await reply.pump(feed)
         rest = stream.finish()
+        if stream.garbage:
+            raise UpstreamError(
+                f"The provider {deployment.provider.name} sent an event that is not JSON.", code="upstream_bad_answer"
+            )
     except BaseException:
         _charge_stream(call, stream)
         raise

@@ -54,7 +54,7 @@ class Usage(Struct):
         return (self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0
 
 
-_USAGE: Final = msgspec.json.Decoder(Usage | None)
+_USAGE: Final[msgspec.json.Decoder[Usage | None]] = msgspec.json.Decoder(Usage | None)
 
 
 class Reported(Struct):

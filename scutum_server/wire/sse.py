@@ -1,4 +1,8 @@
-"""A stream of server-sent events on its way through: bytes pass, only usage, errors and the end are looked at."""
+"""A stream of server-sent events on its way through: bytes pass; only usage, errors and the end are read.
+
+Every event's syntax is checked, by a decoder that keeps nothing of it: the clients' libraries give up on events that
+are not JSON, and must hear from us which side is at fault.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import re
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from scutum_server.errors import UpstreamError
 from scutum_server.wire.chat import BYTES_PER_TOKEN, CHUNK, Usage
@@ -19,19 +24,28 @@ _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
 
 
+class _Object(Struct):
+    """Any JSON object."""
+
+
+_OBJECT: Final = msgspec.json.Decoder(_Object)
+
+
 class ChatStream:
     """Passes whole events on and keeps what accounting needs.
 
     `show_usage` says whether the client asked for the usage event; if not it is taken out. `[DONE]` is never passed on:
-    the caller ends the stream itself, with the cost before it.
+    the caller ends the stream itself, with the cost before it. Nothing is passed on from an event that is no JSON
+    object in UTF-8, which sets `garbage`.
     """
 
-    __slots__ = ("_first", "_show_usage", "_tail", "done", "error", "events", "received", "usage")
+    __slots__ = ("_first", "_show_usage", "_tail", "done", "error", "events", "garbage", "received", "usage")
 
     def __init__(self, *, show_usage: bool) -> None:
         self.usage: Usage | None = None
         self.done = False
         self.error = False
+        self.garbage = False
         self.events = 0
         self.received = 0
         self._first = 0
@@ -40,14 +54,14 @@ class ChatStream:
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that may go to the client now; raises UpstreamError for an event beyond all bounds."""
-        if self.done:
+        if self.done or self.garbage:
             return b""
         if self._tail:
             data, self._tail = self._tail + data, b""
         if data[-2:] != b"\n\n":
             data = self._hold_back(data)
         # A key is never spelt `\"usage\"`: inside a string the quotes are escaped and these bytes do not match.
-        if b"[DONE]" in data or b'"usage"' in data or b'"error"' in data:
+        if b"[DONE]" in data or b'"usage"' in data or b'"error"' in data or not _plain(data):
             return self._look(data)
         self._count(data)
         return data
@@ -55,7 +69,7 @@ class ChatStream:
     def finish(self) -> bytes:
         """What is left when the provider ended its answer without the last blank line."""
         rest, self._tail = self._tail, b""
-        return self._look(rest + b"\n\n") if rest.strip() and not self.done else b""
+        return self._look(rest + b"\n\n") if rest.strip() and not self.done and not self.garbage else b""
 
     def estimate(self) -> int:
         """Tokens generated so far, by what was seen: an event carries one at least, four bytes of text are one.
@@ -92,23 +106,28 @@ class ChatStream:
             start = found.end()
             if self._pass(event):
                 passed.append(event)
-            if self.done:
+            if self.done or self.garbage:
                 break
         return b"".join(passed)
 
     def _pass(self, event: bytes) -> bool:
         has_usage = _USAGE.search(event) is not None
-        if not has_usage and b"[DONE]" not in event and not _ERROR.search(event):
+        if not has_usage and not _ERROR.search(event) and _plain(event):
             self._count(event)
             return True
-        payload = b"\n".join(_DATA.findall(event))
-        if payload.strip() == b"[DONE]":
+        lines = _DATA.findall(event.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+        payload = b"\n".join(lines).strip()
+        if payload == b"[DONE]":
             self.done = True
             return False
         try:
+            event.decode()
+            if not payload:
+                return not lines  # a comment; an event without data is none, and libraries fail on it
             chunk = CHUNK.decode(payload)
-        except (msgspec.MsgspecError, RecursionError):
-            return True
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            self.garbage = True
+            return False
         if bytes(chunk.error) not in {b"", b"null"}:
             self.error = True
         if has_usage:
@@ -117,3 +136,21 @@ class ChatStream:
                 return self._show_usage
         self._count(event)
         return True
+
+
+def _plain(data: bytes) -> bool:
+    """Whether `data` is nothing but events of one line with a JSON object each, as nearly all are."""
+    if data[:6] != b"data: " or b"\r" in data:
+        return not data
+    try:
+        if not data.isascii():
+            data.decode()
+        if data.count(b"\n") == 2:
+            _OBJECT.decode(data[6:])
+            return True
+        payloads = data[6:-2].split(b"\n\ndata: ")
+        for payload in payloads:
+            _OBJECT.decode(payload)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return data.count(b"\n") == 2 * len(payloads)

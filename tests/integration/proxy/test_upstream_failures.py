@@ -170,3 +170,27 @@ async def test_many_failures_leave_no_connection(proxy: Proxy, upstream: Upstrea
     while upstream.open:
         await asyncio.sleep(0.01)
     assert json.loads((await ask(proxy, "sim"))[2])["choices"]
+
+
+@pytest.mark.parametrize("garbage", [b"data: {not json\n\n", b'data: {"a": "\xff\xfe"}\n\n', b"data: overloaded\n\n"])
+async def test_garbage_inside_a_stream_ends_it_with_an_error_event(
+    proxy: Proxy, upstream: Upstream, garbage: bytes
+) -> None:
+    upstream.says(STREAM_HEAD + chunk(event("", role="assistant")) + chunk(event("Hello") + garbage + DONE) + LAST)
+    model = await provide(proxy, upstream.base_url)
+    async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.master_key, max_retries=0) as client:
+        stream = await client.chat.completions.create(model=model, messages=PROMPT, stream=True)
+        seen = []
+        with pytest.raises(openai.APIError) as caught:
+            async for part in stream:
+                seen.append(part.choices[0].delta.content)
+    assert (seen, caught.value.code) == (["", "Hello"], "upstream_bad_answer")
+    record = await record_of(proxy, dict(stream.response.headers))
+    assert (record["status"], record["error_kind"]) == (502, "upstream_bad_answer")
+    assert (record["usage_source"], record["tokens_out"] > 0) == ("estimated", True)
+
+
+async def test_a_stream_that_begins_with_garbage_is_a_status(proxy: Proxy, upstream: Upstream) -> None:
+    upstream.says(STREAM_HEAD + chunk(b"data: {not json\n\n" + DONE) + LAST)
+    model = await provide(proxy, upstream.base_url)
+    await failing(proxy, model, 502, "upstream_bad_answer", stream=True)

@@ -83,3 +83,44 @@ def test_no_bytes_break_it(pieces: list[bytes]) -> None:
     for piece in pieces:
         stream.feed(piece)
     stream.finish()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"data: {not json\n\n", b"data: overloaded\n\n", b"data: [1]\n\n", b'data: "x"\n\n', b"data: <html>\n\n",
+        b'data: {"a": 1}}\n\n', b'data: {"a": "\xff"}\n\n', b": \xff\n\n", b'data: {"a":\ndata: }\n\n',
+        b'data: {"usage": {"a"\n\n', b"data: {not json\r\n\r\n", b"event: x\ndata: {no\n\n", b'data: {"a":\n1}\n\n',
+        b"data: {not [DONE]\n\n", b"data: {" + b'"a": {' * 100_000 + b"\n\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("together", [False, True])
+def test_garbage_ends_a_stream_where_it_begins(garbage: bytes, together: bool) -> None:
+    good, late = text("é", "\n") + text("b", "\n"), text("late", "\n")
+    stream = ChatStream(show_usage=True)
+    pieces = [good + garbage + late] if together else [good, garbage, late]
+    assert b"".join(stream.feed(piece) for piece in pieces) + stream.finish() == good
+    assert stream.garbage
+    assert not stream.done
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b": waiting\n\n", b'event: message\nid: 5\ndata: {"a": 1}\n\n', b'data:{"a": 1}\n\n', b'data: {"a": 1} \n\n',
+        b'data: {"a": 1}\r\n\r\n', b'data: {"a":\ndata: 1}\n\n', b'data: {"a": "\\ud83d\\ude00 \xc3\xa9"}\n\n',
+        b"retry: 5\n\n", b'id: 5\rdata: {"a": 1}\r\r',
+    ],
+)  # fmt: skip
+def test_unusual_events_are_no_garbage(event: bytes) -> None:
+    stream = ChatStream(show_usage=True)
+    assert stream.feed(text("a", "\n") + event) + stream.feed(text("b", "\n")) + stream.finish() == (
+        text("a", "\n") + event + text("b", "\n")
+    )
+    assert not stream.garbage
+
+
+def test_an_event_without_data_is_left_out() -> None:
+    stream = ChatStream(show_usage=True)
+    assert stream.feed(b"data: \n\n" + text("a", "\n") + b"data:\n\n") == text("a", "\n")
+    assert not stream.garbage
