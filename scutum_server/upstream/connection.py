@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self.lingering = False
         self.deadline = 0.0
         self.total_deadline = 0.0
+        self._idle_s = 0.0
         self.error: UpstreamError | StaleConnectionError | None = None
         self._head_bytes = 0
         self._head_done = False
@@ -65,10 +66,11 @@ class Connection(asyncio.Protocol):
 
     # -- the exchange, as the pool and the response drive it
 
-    def send(self, payload: bytes, first_byte_s: float, total_s: float) -> None:
-        """Starts an exchange; deadlines count from now."""
+    def send(self, payload: bytes, first_byte_s: float, idle_s: float, total_s: float) -> None:
+        """Starts an exchange; deadlines count from now, `idle_s` from each piece of the answer."""
         self.busy = True
         now = self.loop.time()
+        self._idle_s = idle_s
         self.total_deadline = now + total_s
         self.deadline = min(now + first_byte_s, self.total_deadline)
         self.transport.write(payload)
@@ -148,11 +150,17 @@ class Connection(asyncio.Protocol):
         if self._paused and not self.lost:
             self._paused = False
             self.transport.resume_reading()
+            self._heard()
 
     def _pause(self) -> None:
         if not self._paused and not self.lost and not self.complete:
             self._paused = True
             self.transport.pause_reading()
+            self.deadline = self.total_deadline  # the silence is ours
+
+    def _heard(self) -> None:
+        if not self.lingering:
+            self.deadline = min(self.loop.time() + self._idle_s, self.total_deadline)
 
     def header(self, name: bytes) -> bytes | None:
         """The value of the answer's header `name` (lower case), or None."""
@@ -170,9 +178,8 @@ class Connection(asyncio.Protocol):
         if not self.busy:
             self.abort()  # bytes that nobody asked for
             return
-        if not self._received:
-            self._received = True
-            self.deadline = self.total_deadline
+        self._received = True
+        self._heard()
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):

@@ -16,10 +16,11 @@ Shape = Literal["normal", "tools", "changed"]
 
 
 class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
-    """Milliseconds: to connect, to the first byte of the answer, and for the whole call."""
+    """Milliseconds: to connect, to the first byte of the answer, between two pieces of a stream, for the whole call."""
 
     connect_ms: Timeout = 5_000
     first_byte_ms: Timeout = 120_000
+    idle_ms: Timeout = 120_000
     total_ms: Timeout = 600_000
 
 

@@ -152,7 +152,9 @@ class Transport:
     async def _exchange(self, connection: Connection, payload: bytes, timeouts: Timeouts, *, whole: bool) -> Response:
         self.active.add(connection)
         try:
-            connection.send(payload, timeouts.first_byte_ms / 1000, timeouts.total_ms / 1000)
+            total = timeouts.total_ms / 1000
+            # An answer in one piece may begin with its head, long before its body is ready.
+            connection.send(payload, timeouts.first_byte_ms / 1000, total if whole else timeouts.idle_ms / 1000, total)
             if whole:
                 await connection.body(MAX_ANSWER_BYTES)
             else:
@@ -191,7 +193,9 @@ class Transport:
             if connection.lingering:
                 connection.origin.release(connection)
             else:
-                what = "answer" if connection.deadline >= connection.total_deadline else "begin to answer"
+                what = "go on with its answer" if connection.status else "begin to answer"
+                if connection.deadline >= connection.total_deadline:
+                    what = "answer"
                 connection.fail(UpstreamTimeout(f"The provider did not {what} in time."))
         self._sweeps += 1
         if self._sweeps % 50 == 0:

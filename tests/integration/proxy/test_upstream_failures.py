@@ -92,9 +92,10 @@ async def test_a_stream_that_dies_ends_with_an_error_event(proxy: Proxy, upstrea
     assert (record["usage_source"], record["tokens_out"] > 0, record["tokens_in"] > 0) == ("estimated", True, True)
 
 
-async def test_a_stream_that_stalls_runs_into_the_total_time(proxy: Proxy, upstream: Upstream) -> None:
+@pytest.mark.parametrize("timeout", ["total_ms", "idle_ms"])
+async def test_a_stream_that_stalls_runs_into_a_timeout(proxy: Proxy, upstream: Upstream, timeout: str) -> None:
     upstream.hangs(STREAM_HEAD, chunk(event("Hello")))
-    model = await provide(proxy, upstream.base_url, timeouts={"total_ms": 400})
+    model = await provide(proxy, upstream.base_url, timeouts={timeout: 400})
     with pytest.raises(Exception, match="IncompleteRead"):  # the client must not take it for a whole stream
         await ask(proxy, model, stream=True)
     await asyncio.wait_for(upstream.hung_up.wait(), 5)

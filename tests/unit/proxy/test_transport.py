@@ -202,3 +202,44 @@ async def test_the_total_time_counts_while_bytes_trickle(transport: Transport, u
     upstream.handler = trickle
     with pytest.raises(UpstreamTimeout, match="answer in time"):
         await whole(transport, upstream, Timeouts(total_ms=300))
+
+
+async def test_silence_between_two_pieces_ends_a_stream(transport: Transport, upstream: Upstream) -> None:
+    upstream.hangs(STREAM_HEAD + chunk(b"one"))
+    times = Timeouts(idle_ms=150)
+    response = await transport.request(origin_of(transport, upstream), GET, times, whole=False)
+    with pytest.raises(UpstreamTimeout, match="go on with its answer"):
+        await asyncio.wait_for(pumped(response), 10)
+
+
+async def test_a_client_that_pauses_a_stream_is_no_silence_of_the_provider(
+    transport: Transport, upstream: Upstream
+) -> None:
+    upstream.says(STREAM_HEAD + chunk(b"one"), chunk(b"two") + LAST)
+    times = Timeouts(idle_ms=150)
+    response = await transport.request(origin_of(transport, upstream), GET, times, whole=False)
+    got = bytearray()
+
+    def feed(data: bytes) -> bool:
+        got.extend(data)
+        asyncio.get_running_loop().call_later(0.5, response.resume)
+        return False
+
+    try:
+        await response.pump(feed)
+    finally:
+        response.close()
+    assert got == b"onetwo"
+
+
+async def test_an_answer_in_one_piece_may_be_long_in_coming_after_its_head(
+    transport: Transport, upstream: Upstream
+) -> None:
+    async def handler(_: Request, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, body = answer(b"hello").split(b"\r\n\r\n")
+        writer.write(head + b"\r\n\r\n")
+        await asyncio.sleep(0.5)
+        writer.write(body)
+
+    upstream.handler = handler
+    assert await whole(transport, upstream, Timeouts(idle_ms=100)) == (200, b"hello")
