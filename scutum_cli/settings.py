@@ -177,6 +177,23 @@ def remember(name: str, **changes: Any) -> None:
                 setattr(context, key, value)
 
 
+def refresh(home: Path, admin_url: str, proxy_url: str) -> list[str]:
+    """Gives the contexts of a deploy root its present addresses; the names of those that changed."""
+    wanted = (admin_url, proxy_url)
+
+    def stale(known: Contexts) -> list[Context]:
+        mine = [context for context in known.contexts.values() if context.home == str(home)]
+        return [context for context in mine if (context.admin_url, context.proxy_url) != wanted]
+
+    if not stale(load()):
+        return []
+    with edit() as contexts:
+        changed = stale(contexts)
+        for context in changed:
+            context.admin_url, context.proxy_url = wanted
+    return [context.name for context in changed]
+
+
 def _make_private_directory(directory: Path) -> None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

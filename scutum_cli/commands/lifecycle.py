@@ -19,7 +19,7 @@ def up(home: options.Home = None) -> None:
     from scutum_cli.host import session
     from scutum_cli.host.progress import Progress
 
-    with session.changing(home) as engine:
+    with session.changing(home, starts=True) as engine:
         progress = Progress()
         with progress.step("starting") as notes:
             started = engine.up(output.say, progress.tick)
@@ -51,7 +51,7 @@ def restart(
     from scutum_cli.host import session
     from scutum_cli.host.progress import Progress
 
-    with session.changing(home) as engine:
+    with session.changing(home, starts=True) as engine:
         progress = Progress()
         with progress.step(f"restarting {' '.join(services or ()) or 'everything'}") as notes:
             engine.restart(services or (), output.verbose, progress.tick)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from scutum_cli import output, settings
 from scutum_cli.errors import CliError
-from scutum_cli.host import owner
+from scutum_cli.host import config, owner
 from scutum_cli.host.engines.embedded import Embedded
 from scutum_cli.host.layout import Layout, installed
 from scutum_cli.host.lock import host_lock
@@ -25,10 +26,27 @@ def finished(home: str | None) -> Layout:
 
 
 @contextmanager
-def changing(home: str | None) -> Iterator[Embedded]:
-    """The engine of an install, under its lock and as its owner; the whole command stays that user."""
+def changing(home: str | None, *, starts: bool = False) -> Iterator[Embedded]:
+    """The engine of an install, under its lock and as its owner; the whole command stays that user.
+
+    What `starts` services applies the addresses in scutum.yaml, so this user's contexts learn them as well.
+    """
     layout = finished(home)
+    if starts:
+        _refresh_contexts(layout)
     owner.step_down(owner.of(layout.home))
     layout.run.mkdir(mode=0o700, exist_ok=True)
     with host_lock(layout.lock_file):
         yield Embedded(layout)
+
+
+def _refresh_contexts(layout: Layout) -> None:
+    host = config.load(layout.yaml_file)
+    try:
+        changed = settings.refresh(layout.home, host.admin_url, host.proxy_url)
+    except CliError as error:
+        # Services start whatever the command's own file looks like.
+        output.say(f"The contexts keep their addresses: {error.message}")
+        return
+    if changed:
+        output.say(f"context {', '.join(changed)} now at {host.admin_url} and {host.proxy_url}")
