@@ -17,6 +17,9 @@ from scutum_cli.host.layout import ROOT_HOME
 
 LOOPBACK = "127.0.0.1"
 _SPREAD = 900
+# Without these nobody knows where the install is: a default would be another install's.
+REQUIRED = ("proxy_port", "admin_port", "postgres_port", "valkey_port")
+INCOMPLETE = "config_incomplete"
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>[A-Za-z_][\w-]*):(?: +(?P<value>.*))?$")
 
 
@@ -114,7 +117,20 @@ def _scalar(raw: str) -> str | None:
 
 
 def load(path: Path) -> HostConfig:
-    """The file's values over the defaults; unknown names and impossible values are refused by name."""
+    """The file's values; unknown names, missing ports and impossible values are refused by name."""
+    fields = read(path)
+    missing = [name.replace("_", ".", 1) for name in REQUIRED if name not in fields]
+    if missing:
+        raise CliError(
+            f"{path} lacks {', '.join(missing)}.",
+            code=INCOMPLETE,
+            hint=f"sh install.sh --home {path.parent.parent} --proxy-port P --admin-port P, as before: it writes it again",
+        )
+    return HostConfig(**fields)  # type: ignore[arg-type]
+
+
+def read(path: Path) -> dict[str, int | str]:
+    """What the file sets, by the names of HostConfig's fields."""
     try:
         tree = parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
@@ -132,7 +148,7 @@ def load(path: Path) -> HostConfig:
                     hint=f"edit {path}",
                 )
             fields[field] = value if field.endswith("_host") else _number(path, field, value)
-    return HostConfig(**fields)  # type: ignore[arg-type]
+    return fields
 
 
 def _number(path: Path, field: str, value: str) -> int:

@@ -24,6 +24,7 @@ from scutum_cli.host import (
     process,
     procfs,
     source,
+    supervisor,
 )  # fmt: skip
 from scutum_cli.host.config import HostConfig
 from scutum_cli.host.engines.embedded import Embedded
@@ -67,9 +68,10 @@ class Install:
         preflight.place(self.layout, self.source, self.user)
         self.python = preflight.python_for(self.user)
         self.fresh = not self.layout.exists()
+        self._written: HostConfig | None = None
         self.config = self._wanted_config(request)
-        self._engine_runs = not self.fresh and Embedded(self.layout).is_running()
-        preflight.ports(self.config, held_by=config.load(self.layout.yaml_file) if self._engine_runs else None)
+        self._engine_runs = not self.fresh and supervisor.pid(self.layout) is not None
+        preflight.ports(self.config, held_by=(self._written or self.config) if self._engine_runs else None)
         self._package_need = packages.need(self.layout, self.source)
         self.free_bytes = preflight.disk(self.layout) if self._package_need.dependencies else None
         self.completion: first_answer.Completion | None = None
@@ -82,10 +84,15 @@ class Install:
             for name in ("proxy_port", "admin_port", "proxy_workers")
             if (value := getattr(request, name)) is not None
         }
-        if self.fresh:
-            base = config.for_home(self.layout.home, config.default_workers())
-        else:
-            base = config.load(self.layout.yaml_file)
+        base = config.for_home(self.layout.home, config.default_workers())
+        if not self.fresh:
+            try:
+                base = self._written = config.load(self.layout.yaml_file)
+            except CliError as error:
+                kept = config.read(self.layout.yaml_file) if error.code == config.INCOMPLETE else {}
+                if error.code != config.INCOMPLETE or not {"proxy_port", "admin_port"} <= {*kept, *asked}:
+                    raise
+                base = replace(base, **kept)  # type: ignore[arg-type]
         return replace(self._with_free_store_ports(base), **asked)
 
     def _with_free_store_ports(self, base: HostConfig) -> HostConfig:
@@ -109,7 +116,7 @@ class Install:
         layout, host = self.layout, self.config
         packages_need = bool(self._package_need)
         cluster = not postgres.is_initialised(layout.postgres_data) if self._readable() else True
-        same_config = not self.fresh and config.load(layout.yaml_file) == host
+        same_config = self._written == host
         env_ready = not self.fresh and not self._missing_secrets()
         answered = self._engine_runs and same_config and not packages_need
         healthy = answered and health.proxy(host).ok and health.admin(host).ok
@@ -229,7 +236,7 @@ class Install:
 
         def write() -> list[str]:
             layout = self.layout
-            if not layout.exists() or config.load(layout.yaml_file) != self.config:
+            if self._written != self.config:
                 files.write_private(layout.yaml_file, self.config.text())
             present = files.read_env(layout.env_file)
             fresh = files.new_secrets(self.source.version)

@@ -94,7 +94,10 @@ def test_the_host_file_reads_back_and_is_yaml(tmp_path: Path) -> None:
 
 def test_an_edited_host_file(tmp_path: Path) -> None:
     path = tmp_path / "scutum.yaml"
-    path.write_text("---\nproxy:   # clients\n  port: 4200 # new\n  host: '0.0.0.0'\nadmin:\n  port: \"8200\"\n")
+    path.write_text(
+        "---\nproxy:   # clients\n  port: 4200 # new\n  host: '0.0.0.0'\nadmin:\n  port: \"8200\"\n"
+        "postgres:\n  port: 1\nvalkey:\n  port: 2\n"
+    )
     read = config.load(path)
     assert (read.proxy_port, read.admin_port, read.proxy_host) == (4200, 8200, "0.0.0.0")
     assert read.proxy_url == "http://127.0.0.1:4200"
@@ -121,3 +124,21 @@ def test_a_broken_host_file_names_the_place(tmp_path: Path, text: str, words: st
         config.load(path)
     assert words in caught.value.message
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "lacks proxy.port, admin.port, postgres.port, valkey.port."),
+        ("engine: embedded\nproxy:\nadmin:\n", "lacks proxy.port, admin.port, postgres.port, valkey.port."),
+        ("proxy:\n  port: 1\nadmin:\n  port: 2\nvalkey:\n  port: 3\n", "lacks postgres.port."),
+    ],
+)
+def test_a_host_file_without_its_ports_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "config" / "scutum.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(CliError) as caught:
+        config.load(path)
+    assert caught.value.message == f"{path} {words}"
+    assert f"--home {tmp_path} " in (caught.value.hint or "")
