@@ -50,6 +50,7 @@ class AuditLogList(TypedDict):
 class Checks(TypedDict):
     database: str
     redis: str
+    spend_rejects: str
     worker: str
 
 

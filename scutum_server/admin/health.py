@@ -37,8 +37,8 @@ class Monitor:
             return self._last
 
     async def _fresh(self) -> tuple[int, dict[str, Any]]:
-        (database, current), others = await asyncio.gather(self._database(), self._runtime.vitals.checks())
-        checks = {"database": database} | others
+        (database, current, rejects), others = await asyncio.gather(self._database(), self._runtime.vitals.checks())
+        checks = {"database": database} | others | {"spend_rejects": rejects}
         serving = database == "ok" and self._runtime.unready is None
         well: Literal["ok", "degraded"] = "ok" if serving and set(checks.values()) == {"ok"} else "degraded"
         return 200 if serving else 503, {
@@ -48,15 +48,20 @@ class Monitor:
             "checks": checks,
         }
 
-    async def _database(self) -> tuple[str, str | None]:
+    async def _database(self) -> tuple[str, str | None, str]:
+        """Its state, the schema that it has, and whether usage records were rejected."""
+        rejects = "unknown"
         try:
             async with asyncio.timeout(_PATIENCE_S), transaction(self._runtime.pool) as conn:
                 current = await store.schema(conn)
+                if self._runtime.unready is None:
+                    count = await store.spend_rejects(conn)
+                    rejects = f"{count} in 24 h" if count else "ok"
         except (Unavailable, TimeoutError):
-            return "unavailable", None
+            return "unavailable", None, "unknown"
         if self._runtime.unready is not None:
-            return self._runtime.unready.code, current
-        return "ok", current
+            return self._runtime.unready.code, current, rejects
+        return "ok", current, rejects
 
 
 async def _monitor(request: Request) -> Monitor:

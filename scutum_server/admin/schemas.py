@@ -13,7 +13,14 @@ class Schema(BaseModel):
 class Checks(BaseModel):
     database: Annotated[str, Field(examples=["ok", "unavailable", "schema_mismatch"])]
     redis: Annotated[str, Field(examples=["ok", "unavailable"])]
-    worker: Annotated[str, Field(examples=["ok", "no heartbeat", "unknown"])]
+    worker: Annotated[str, Field(examples=["ok", "no heartbeat", "waiting for database", "unknown"])]
+    spend_rejects: Annotated[
+        str,
+        Field(
+            description="Usage records that could not be stored: they are in the table spend_rejects.",
+            examples=["ok", "3 in 24 h", "unknown"],
+        ),
+    ]
 
 
 class Health(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from redis.exceptions import RedisError
 
 from scutum_server.infra.db import Connection
@@ -11,6 +12,7 @@ from scutum_server.settings import RedisSettings
 HEARTBEAT = "scutum:worker:heartbeat"
 SCHEMA_EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL AS found"
 SCHEMA = "SELECT version_num FROM alembic_version"
+SPEND_REJECTS = "SELECT count(*) AS found FROM spend_rejects WHERE at > now() - interval '24 hours'"
 BOOTSTRAP_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-bootstrap', 0))"
 
 
@@ -23,9 +25,22 @@ async def schema(conn: Connection) -> str | None:
     return row["version_num"] if row else None
 
 
+async def spend_rejects(conn: Connection) -> int:
+    """How many usage records of the last 24 hours could not be stored."""
+    row = await (await conn.execute(SPEND_REJECTS)).fetchone()
+    return row["found"] if row else 0
+
+
 async def bootstrap_lock(conn: Connection) -> None:
     """One process at a time makes the first objects, until its transaction ends."""
     await conn.execute(BOOTSTRAP_LOCK)
+
+
+class _Beat(msgspec.Struct):
+    waiting: str | None = None
+
+
+_BEAT = msgspec.json.Decoder(_Beat)
 
 
 class Vitals:
@@ -37,10 +52,18 @@ class Vitals:
     async def checks(self) -> dict[str, str]:
         """State of Valkey and, by its heartbeat there, of the worker."""
         try:
-            beating = await self._client.exists(HEARTBEAT)
+            beat = await self._client.get(HEARTBEAT)
         except (RedisError, OSError):
             return {"redis": "unavailable", "worker": "unknown"}
-        return {"redis": "ok", "worker": "ok" if beating else "no heartbeat"}
+        return {"redis": "ok", "worker": "no heartbeat" if beat is None else _worker(beat)}
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _worker(beat: bytes | str) -> str:
+    try:
+        waiting = _BEAT.decode(beat).waiting
+    except msgspec.MsgspecError:
+        return "unreadable heartbeat"
+    return "ok" if waiting is None else f"waiting for {waiting}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import logging
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 import redis
@@ -15,6 +17,7 @@ from scutum_server.admin.app import create_app
 from scutum_server.admin.health import FRESH_S
 from scutum_server.admin.runtime import make_runtime
 from scutum_server.settings import DatabaseSettings, RedisSettings
+from scutum_server.worker.heartbeat import Beat
 from tests.fixtures.servers import Postgres
 from tests.integration.admin.conftest import API, MASTER_KEY, Admin, admin_settings
 
@@ -26,9 +29,10 @@ async def until(check, *, what: str, seconds: float = 20.0) -> None:
     del what
 
 
-def beat(settings: RedisSettings) -> None:
+def beat(settings: RedisSettings, waiting: str | None = None) -> None:
+    now = Beat(at=dt.datetime.now(dt.UTC), pid=1, version="1", waiting=waiting, stored=0, rejected=0)
     with redis.Redis(port=settings.port, password=settings.password) as client:
-        client.set("scutum:worker:heartbeat", "1", ex=60)
+        client.set("scutum:worker:heartbeat", msgspec.json.encode(now), ex=60)
 
 
 async def health(http: httpx.AsyncClient) -> tuple[int, dict]:
@@ -40,11 +44,26 @@ async def health(http: httpx.AsyncClient) -> tuple[int, dict]:
 async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSettings) -> None:
     status, body = await health(admin.http)
     assert (status, body["status"]) == (200, "degraded")
-    assert body["checks"] == {"database": "ok", "redis": "ok", "worker": "no heartbeat"}
+    assert body["checks"] == {"database": "ok", "redis": "ok", "worker": "no heartbeat", "spend_rejects": "ok"}
     assert body["schema"]["current"] == body["schema"]["expected"]
     beat(redis_settings)
     status, body = await health(admin.http)
     assert (status, body["status"], body["checks"]["worker"]) == (200, "ok", "ok")
+    beat(redis_settings, "database")
+    status, body = await health(admin.http)
+    assert (status, body["status"], body["checks"]["worker"]) == (200, "degraded", "waiting for database")
+
+
+async def test_health_tells_of_usage_records_that_were_rejected(admin: Admin, redis_settings: RedisSettings) -> None:
+    beat(redis_settings)
+    insert = (
+        "INSERT INTO spend_rejects (at, reason, record) VALUES (now() - %s * interval '1 hour', 'r', 'x') RETURNING 1"
+    )
+    admin.sql(insert, 25)
+    assert (await health(admin.http))[1]["status"] == "ok"
+    admin.sql(insert, 23)
+    status, body = await health(admin.http)
+    assert (status, body["status"], body["checks"]["spend_rejects"]) == (200, "degraded", "1 in 24 h")
 
 
 async def test_a_dead_valkey_is_degraded_and_hinders_nothing(database: DatabaseSettings) -> None:
