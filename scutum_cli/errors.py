@@ -1,7 +1,8 @@
 """Exit codes and the one error that commands raise.
 
 0 done · 1 done with findings · 2 wrong usage or unmet precondition · 3 not found · 4 not allowed or not logged in ·
-5 conflict or stale · 6 refused by policy, licence or limit · 7 unreachable · 8 failed half-way · 130 interrupted
+5 conflict or stale · 6 refused by policy, licence or limit · 7 unreachable · 8 failed half-way · 130 interrupted ·
+143 ended by SIGTERM
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ REFUSED = 6
 UNREACHABLE = 7
 HALF_WAY = 8
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class CliError(Exception):

@@ -43,8 +43,8 @@ def install(
     dry_run: options.DryRun = False,
 ) -> None:
     """Set up a gateway on this host, from nothing to an answer. Safe to run again at any time."""
-    from scutum_cli.host.bootstrap import perform
     from scutum_cli.host.install import Request
+    from scutum_cli.host.installer import perform
     from scutum_cli.host.layout import chosen_home
 
     request = Request(

@@ -1,125 +1,25 @@
-"""The installer's command line, with nothing but the standard library: install.sh runs it before anything is there."""
+"""What install.sh starts, with nothing but the standard library: a signal counts from the first line on."""
 
 from __future__ import annotations
 
-import argparse
+import os
+import signal
 import sys
 
-from scutum_cli import errors, output
-from scutum_cli.errors import CliError
-from scutum_cli.host import path_link
-from scutum_cli.host.install import Install, Request
-from scutum_cli.host.layout import chosen_home
-from scutum_cli.host.progress import Progress
-from scutum_cli.host.words import duration
-from scutum_cli.render.text import money
 
-
-def plan_lines(install: Install) -> list[str]:
-    """What will be done, one line a step."""
-    head = f"Scutum {install.source.version} into {install.layout.home}, embedded engine, run as {install.user.name}"
-    return [head, *(f"  {number}. {step.title}" for number, step in enumerate(install.needed, 1))]
-
-
-def perform(request: Request, *, dry_run: bool, ask: bool) -> None:
-    """Shows the plan, asks if it should, carries it out, and says what to do next."""
-    install = Install(request)
-    if not install.needed:
-        output.say(f"Nothing to do: Scutum {install.source.version} is installed in {install.layout.home} and healthy.")
-        return
-    for line in plan_lines(install):
-        output.say(line)
-    if dry_run:
-        output.say("Nothing was changed (--dry-run).")
-        return
-    if ask:
-        _ask()
-    progress = Progress(len(install.needed))
-    install.run(progress)
-    _closing_words(install, progress)
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise CliError("The plan needs an answer.", code="answer_needed", hint="add --yes to answer yes")
-    sys.stderr.write("Go ahead? [Y/n] ")
+def _leave(number: int, _: object) -> None:
+    sys.stderr.write("interrupted before anything was changed; run the same command again\n")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"", "y", "yes"}:
-        raise CliError("Nothing was changed.", code="declined")
-
-
-def _closing_words(install: Install, progress: Progress) -> None:
-    if install.completion is not None:
-        done = install.completion
-        simulated = " (simulated)" if done.simulated else ""
-        output.say(f"\nFirst answer, from {done.model} at {done.provider}{simulated}, {money(done.cost_usd)}:")
-        output.say(f"  {done.text}")
-    config = install.config
-    output.say(f"\nScutum {install.source.version} runs after {duration(progress.elapsed)}.")
-    output.say(f"  proxy  {config.proxy_url}/v1    admin  {config.admin_url}")
-    advice = path_link.advice(install.layout)
-    if advice is not None:
-        output.say(f"\nTo have the command in this shell:\n  {advice}")
-    output.say('\nNext:\n  scutum status\n  scutum chat "Hello" --model fast\n  scutum providers add --help')
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="install.sh",
-        description="Sets up Scutum on this host, from nothing to an answer. Safe to run again at any time.",
-        allow_abbrev=False,
-    )
-    made.add_argument("--home", metavar="DIR", help="the deploy root (default ~/.scutum, as root /var/lib/scutum)")
-    made.add_argument("--from", dest="origin", metavar="DIR|WHEEL|URL", help="what to install (default: this checkout)")
-    made.add_argument("--sha256", metavar="HEX", help="the wheel's sum; needed with a URL")
-    made.add_argument("--proxy-port", type=_port, metavar="PORT", help="where clients connect (default 4000)")
-    made.add_argument("--admin-port", type=_port, metavar="PORT", help="where the admin API listens (default 8086)")
-    made.add_argument("--proxy-workers", type=_count, metavar="N", help="proxy processes (default: one per CPU)")
-    made.add_argument("--run-as", metavar="USER", help="as root: the user that runs the services (default scutum)")
-    made.add_argument("--yes", "-y", action="store_true", help="ask nothing")
-    made.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
-    made.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    made.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
-    return made
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, not {text!r}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"a number from 1 to 256, not {text!r}")
-    return int(text)
+    os._exit(128 + number)
 
 
 def main() -> None:
-    """Runs the installer; every failure is a sentence and an exit code."""
-    options = parser().parse_args()
-    output.style.quiet, output.style.debug = options.quiet, options.debug
-    try:
-        request = Request(
-            home=chosen_home(options.home),
-            origin=options.origin,
-            sha256=options.sha256,
-            proxy_port=options.proxy_port,
-            admin_port=options.admin_port,
-            proxy_workers=options.proxy_workers,
-            run_as=options.run_as,
-        )
-        # Running install.sh is consent; only somebody who sits at a terminal is asked.
-        perform(request, dry_run=options.dry_run, ask=not options.yes and sys.stdin.isatty())
-        code = errors.OK
-    except CliError as error:
-        if options.debug:
-            raise
-        code = output.fail(error)
-    except KeyboardInterrupt:
-        output.say("\ninterrupted; run the same command again and it goes on where it stopped")
-        code = errors.INTERRUPTED
-    raise SystemExit(code)
+    """Loads the installer, and ends in one line when it is told to before that is done."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    from scutum_cli.host import installer
+
+    installer.main()
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def load(path: Path) -> HostConfig:
         raise CliError(
             f"{path} lacks {', '.join(missing)}.",
             code=INCOMPLETE,
-            hint=f"sh install.sh --home {path.parent.parent} --proxy-port P --admin-port P, as before: it writes it again",
+            hint=f"sh install.sh --home {path.parent.parent} --proxy-port P --admin-port P, the same as before",
         )
     return HostConfig(**fields)  # type: ignore[arg-type]
 

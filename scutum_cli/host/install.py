@@ -62,6 +62,7 @@ class Install:
 
     def __init__(self, request: Request) -> None:
         preflight.machine()
+        preflight.home(request.home)
         self.layout = Layout(request.home)
         self.source = source.find(request.origin, request.sha256)
         self.user = owner.choose(request.run_as, self.layout.home)

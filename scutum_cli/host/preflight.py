@@ -20,6 +20,7 @@ from scutum_cli.host.source import Source
 NEEDED_BYTES = 500 * 1024 * 1024
 MINIMUM = (3, 11)
 _OURS = {"config", "data", "backups", "logs", "run", "releases", "supervisor", "current", ".current.partial"}
+_UNFIT = '"$`\\'
 _PROBE = "import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 11))"
 
 
@@ -30,6 +31,29 @@ def machine() -> None:
             f"The embedded engine runs on Linux on x86-64 or arm64, not on {sys.platform} on {platform.machine()}.",
             code="unsupported_host",
         )
+
+
+def home(path: Path) -> None:
+    """The deploy root's name is one that every file and shell line can hold, and this user may look there."""
+    bad = sorted({character for character in str(path) if character in _UNFIT or not character.isprintable()})
+    if bad:
+        raise CliError(
+            f"The deploy root's path may not hold {' or '.join(map(repr, bad))}.",
+            code="bad_home",
+            why="Configuration files, service commands and shells would read that as something else.",
+            hint="--home with letters, digits, spaces, dots and dashes",
+        )
+    for directory in (path, path / "config"):
+        try:
+            directory.stat()
+        except PermissionError:
+            raise CliError(
+                f"This user may not look into {directory.parent}.",
+                code="bad_home",
+                hint="--home with a directory of your own",
+            ) from None
+        except OSError:
+            continue
 
 
 def place(layout: Layout, source: Source, user: Owner) -> None:
