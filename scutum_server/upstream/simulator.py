@@ -78,7 +78,7 @@ class Simulator:
         try:
             request = decode_chat(body)
         except BadRequest as error:
-            return _failed(400, str(error), "invalid_request_error", "invalid_value", error.param)
+            return _failed(400, str(error), "invalid_request_error", "invalid_request", error.param)
         digest = self._digest(body)
         choices = [self._choice(request, digest, index) for index in range(request.n or 1)]
         usage = _usage(prompt_tokens(request), sum(choice.tokens() for choice in choices))
@@ -101,7 +101,7 @@ class Simulator:
             request = decode_embeddings(body)
             texts = input_texts(request)
         except BadRequest as error:
-            return _failed(400, str(error), "invalid_request_error", "invalid_value", error.param)
+            return _failed(400, str(error), "invalid_request_error", "invalid_request", error.param)
         tokens = sum(max(1, sim_content.count_tokens(text)) for text in texts)
         data = [self._vector(request, index, text) for index, text in enumerate(texts)]
         name = "embeddings" if self._options.shape == "changed" else "data"

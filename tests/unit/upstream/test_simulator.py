@@ -187,7 +187,7 @@ async def test_json_is_answered_when_json_is_asked_for() -> None:
 )  # fmt: skip
 async def test_a_wrong_request_is_refused_as_the_real_one_refuses_it(fields: dict[str, Any], param: str) -> None:
     status, error = await failure(ask() | fields)
-    assert (status, error["type"]) == (400, "invalid_request_error")
+    assert (status, error["type"], error["code"]) == (400, "invalid_request_error", "invalid_request")
     assert any(name in error["param"] for name in param.split("|"))
 
 
