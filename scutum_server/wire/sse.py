@@ -6,6 +6,7 @@ are not JSON, and must hear from us which side is at fault.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -126,8 +127,10 @@ class ChatStream:
                 return not lines  # a comment; an event without data is none, and libraries fail on it
             chunk = CHUNK.decode(payload)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            self.garbage = True
-            return False
+            self.garbage = not _lenient(payload)
+            if not self.garbage:
+                self._count(event)
+            return not self.garbage
         if bytes(chunk.error) not in {b"", b"null"}:
             self.error = True
         if has_usage:
@@ -136,6 +139,14 @@ class ChatStream:
                 return self._show_usage
         self._count(event)
         return True
+
+
+def _lenient(payload: bytes) -> bool:
+    """Whether clients can read what the strict decoder cannot: NaN, or an emoji that is split between two events."""
+    try:
+        return isinstance(json.loads(payload), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _plain(data: bytes) -> bool:

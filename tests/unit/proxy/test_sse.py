@@ -109,7 +109,7 @@ def test_garbage_ends_a_stream_where_it_begins(garbage: bytes, together: bool) -
     [
         b": waiting\n\n", b'event: message\nid: 5\ndata: {"a": 1}\n\n', b'data:{"a": 1}\n\n', b'data: {"a": 1} \n\n',
         b'data: {"a": 1}\r\n\r\n', b'data: {"a":\ndata: 1}\n\n', b'data: {"a": "\\ud83d\\ude00 \xc3\xa9"}\n\n',
-        b"retry: 5\n\n", b'id: 5\rdata: {"a": 1}\r\r',
+        b'data: {"a": "\\ud83d"}\n\n', b'data: {"a": NaN}\n\n', b"retry: 5\n\n", b'id: 5\rdata: {"a": 1}\r\r',
     ],
 )  # fmt: skip
 def test_unusual_events_are_no_garbage(event: bytes) -> None:
