@@ -22,6 +22,7 @@ class Endpoint(Struct, frozen=True):
     recorded: bool = False
     upstream_path: str = ""
     noun: str = ""
+    kind: str = ""
     decoder: msgspec.json.Decoder[Any] = chat.REQUEST
     answer: msgspec.json.Decoder[Any] = chat.ANSWER
 
@@ -33,6 +34,7 @@ CHAT: Final = Endpoint(
     recorded=True,
     upstream_path="chat/completions",
     noun="a chat completion",
+    kind="chat",
 )
 EMBEDDINGS: Final = Endpoint(
     route="/v1/embeddings",
@@ -41,6 +43,7 @@ EMBEDDINGS: Final = Endpoint(
     recorded=True,
     upstream_path="embeddings",
     noun="a list of embeddings",
+    kind="embedding",
     decoder=embeddings.REQUEST,
     answer=embeddings.ANSWER,
 )

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from scutum_server.errors import Forbidden, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
+from scutum_server.errors import Forbidden, InvalidInput, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.forward import forward
@@ -50,20 +50,29 @@ async def complete(call: Call) -> None:
 
 
 def authenticate(call: Call) -> None:
-    """Finds the key; raises Unauthenticated, in one wording for every reason, or Forbidden."""
+    """Finds the key; raises Unauthenticated, in one wording for every reason, or Forbidden, InvalidInput."""
     presented = None
     length = None
+    credentials = hosts = 0
     for name, value in call.exchange.scope["headers"]:
         if name == b"authorization":
+            credentials += 1
             scheme, _, token = value.partition(b" ")
             if scheme.lower() == b"bearer":
                 presented = token.strip()
         elif name == b"x-api-key" and presented is None:
             presented = value.strip()
+        elif name == b"host":
+            hosts += 1
         elif name == b"content-length":
             length = value
         elif name == b"x-request-id":
             call.take_client_id(value)
+    if credentials > 1 or hosts > 1:
+        # Which of two counts is a guess, and whoever stands before us may have guessed otherwise.
+        raise InvalidInput(
+            f"The request has more than one {'Host' if hosts > 1 else 'Authorization'} header: send one."
+        )
     snapshot = call.snapshot
     found = snapshot.credentials.get(key_hash(presented)) if presented else None
     if found is None or found[1] <= time.time():
@@ -101,7 +110,7 @@ async def read(call: Call) -> None:
 
 
 def route(call: Call) -> Deployment:
-    """Finds the deployment behind the model's name; raises NotFound, Forbidden."""
+    """Finds the deployment behind the model's name; raises NotFound, Forbidden, InvalidInput."""
     name = call.requested_model
     deployment = call.snapshot.models.get(name)
     if deployment is None:
@@ -113,6 +122,12 @@ def route(call: Call) -> Deployment:
     allowed = call.key.allowed_models
     if allowed is not None and name not in allowed and deployment.name not in allowed:
         raise Forbidden(f"This API key may not use the model `{name}`.", code="model_not_allowed", param="model")
+    if deployment.kind and call.endpoint.kind and deployment.kind != call.endpoint.kind:
+        raise InvalidInput(
+            f"The model `{name}` is of kind {deployment.kind}: {call.endpoint.route} takes models of kind "
+            f"{call.endpoint.kind}.",
+            param="model",
+        )
     call.deployment = deployment
     return deployment
 

@@ -42,6 +42,7 @@ class Exchange(RequestResponseCycle):
     task: asyncio.Task[None]
     chunked = True
     is_head = False
+    malformed = False
     on_writable: Callable[[], None] | None = None
 
     async def run_asgi(self, app: Any) -> None:
@@ -69,6 +70,8 @@ class Exchange(RequestResponseCycle):
         size = 0
         while True:
             message: Any = await self.receive()
+            if self.malformed:
+                raise InvalidInput("The request's body is not framed as HTTP/1.1 has it: see its Transfer-Encoding.")
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             size += len(message["body"])
@@ -77,6 +80,12 @@ class Exchange(RequestResponseCycle):
             parts.append(message["body"])
             if not message["more_body"]:
                 return b"".join(parts)
+
+    def break_body(self) -> None:
+        """The rest of the body cannot be read: whoever wants it is told, and the connection ends with the answer."""
+        self.malformed = True
+        self.keep_alive = False
+        self.message_event.set()
 
     def respond(self, status: int, head: bytes, body: bytes) -> None:
         """The whole answer; `head` holds its header lines but for content-length, each with its line end."""
@@ -184,6 +193,10 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
     def send_400_response(self, _msg: str) -> None:
+        running = self.running
+        if running is not None and running is self.cycle and running.more_body and not running.response_started:
+            running.break_body()
+            return
         self._refuse(400, "This is not a valid HTTP/1.1 request.", InvalidInput.code)
 
     def _refuse(self, status: int, message: str, code: str) -> None:

@@ -84,6 +84,7 @@ class Deployment(Struct, frozen=True):
     created: int
     head: bytes
     simulated: bool
+    kind: str | None = None
 
 
 class Snapshot:
@@ -189,6 +190,7 @@ class Snapshot:
             created=int(row["created_at"].timestamp()),
             head=head.encode("ascii"),
             simulated=simulated,
+            kind=row["settings"].get("kind"),
         )
 
     def _pricer(self, provider: Provider, row: Row) -> Callable[[Tokens], Cost]:

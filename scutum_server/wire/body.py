@@ -13,6 +13,11 @@ T = TypeVar("T")
 
 _MODEL: Final = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*"(?:[^"\\]|\\.)*"')
 _AT: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_HALF: Final = re.compile(
+    rb"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F])"
+)
+"""An escape for one half of a surrogate pair without the other."""
 _KINDS: Final = {"str": "a string", "int": "a whole number", "bool": "true or false", "array": "a list",
                  "object": "an object", "float": "a number", "null": "null"}  # fmt: skip
 
@@ -29,6 +34,9 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise _wrong_field(str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
+        if not isinstance(error, RecursionError) and _HALF.search(body):
+            sentence = "The request body is not valid Unicode: an escape names half of a surrogate pair only."
+            raise InvalidInput(sentence, code="invalid_json") from None
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).lower()
         raise InvalidInput(f"The request body is not valid JSON: {reason}.", code="invalid_json") from None
 

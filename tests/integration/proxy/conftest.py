@@ -17,8 +17,8 @@ def proxy(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathF
     name = postgres.clone()
     with running_proxy(postgres.app(name), valkey.settings(), tmp_path_factory.mktemp("proxy")) as running:
         sim = running.rows.provider("sim", "sim")
-        running.rows.deployment("sim", sim)
-        running.rows.deployment("sim-embedding", sim)
+        running.rows.deployment("sim", sim, settings={"kind": "chat"})
+        running.rows.deployment("sim-embedding", sim, settings={"kind": "embedding"})
         running.rows.alias("fast", "gone", "sim")
         running.wait_for("sim", "sim-embedding", "fast")
         yield running

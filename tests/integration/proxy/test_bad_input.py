@@ -160,3 +160,62 @@ def test_a_look_at_the_head_alone(proxy: Proxy) -> None:
             got += part
     assert got.startswith(b"HTTP/1.1 200 ")
     assert got.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("content", [r"\ud800", r"a \uD83D b", r"\ude00", r"\ud83d\u0041", r"\\\ud800 x"])
+def test_half_of_a_surrogate_pair(proxy: Proxy, content: str) -> None:
+    body = f'{{"model": "sim", "messages": [{{"role": "user", "content": "{content}"}}]}}'.encode()
+    status, _, answer = proxy.request("POST", CHAT, body, key=MASTER_KEY)
+    assert (status, error(answer)["code"]) == (400, "invalid_json")
+    assert "not valid Unicode" in error(answer)["message"]
+
+
+@pytest.mark.parametrize("content", [r"\ud83d\ude00", r"\\ud800"])
+def test_whole_characters_in_escapes(proxy: Proxy, content: str) -> None:
+    body = f'{{"model": "sim", "messages": [{{"role": "user", "content": "{content}"}}]}}'.encode()
+    assert proxy.request("POST", CHAT, body, key=MASTER_KEY)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 17 + b"\r\n{}\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}{}{}{}\r\n0\r\n\r\n",
+    ],
+)
+def test_a_body_that_is_framed_wrongly(proxy: Proxy, rest: bytes) -> None:
+    head, _, body = exchange(proxy, HEAD + rest).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in head.lower()
+    assert error(body)["code"] == "invalid_request"
+
+
+def test_a_framing_that_breaks_later(proxy: Proxy) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as sock:
+        sock.sendall(HEAD + b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 100 ")  # the request is being read
+        sock.sendall(b"2\r\n{}\r\nzz\r\n")
+        got = b""
+        while part := sock.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 400 ")
+    assert error(got.partition(b"\r\n\r\n")[2])["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("twice", [b"Host: y\r\n", b"Authorization: Bearer sk-other\r\n"])
+def test_headers_that_may_be_there_once(proxy: Proxy, twice: bytes) -> None:
+    body = b'{"model":"sim","messages":[{"role":"user","content":"hello"}]}'
+    answer = exchange(proxy, HEAD + twice + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert twice.partition(b":")[0].decode() in error(answer.partition(b"\r\n\r\n")[2])["message"]
+
+
+def test_models_of_the_other_kind(proxy: Proxy) -> None:
+    bodies = {CHAT: {"messages": [{"role": "user", "content": "hello"}]}, "/v1/embeddings": {"input": "hello"}}
+    for path, model, kind in ((CHAT, "sim-embedding", "embedding"), ("/v1/embeddings", "fast", "chat")):
+        status, headers, answer = proxy.request("POST", path, {"model": model, **bodies[path]}, key=MASTER_KEY)
+        assert (status, error(answer)["code"], error(answer)["param"]) == (400, "invalid_request", "model")
+        assert f"is of kind {kind}" in error(answer)["message"]
+        assert proxy.record(headers["x-request-id"])["error_kind"] == "invalid_request"
