@@ -94,6 +94,14 @@ def after_spawn(watcher: Any, pid: int, **_: Any) -> bool:
     return True
 
 
+def before_signal(watcher: Any, pid: int, signum: int, **_: Any) -> bool:
+    """SIGCONT, which does nothing to a process that runs, makes it the youngest: circus ends the oldest first."""
+    process = watcher.processes.get(pid)
+    if process is not None and signum == signal.SIGCONT:
+        process.started = time.time()
+    return True
+
+
 def before_reap(watcher: Any, process_pid: int, **_: Any) -> bool:
     """Remembers whether we asked it to end: afterwards the process object is gone."""
     process = watcher.processes.get(process_pid)

@@ -52,6 +52,7 @@ def config_text(config: HostConfig) -> str:
             f"stderr_stream.filename = ../logs/{service.name}.log\n"
             f"stderr_stream.max_bytes = {_LOG_BYTES}\nstderr_stream.backup_count = {_LOG_FILES}\n"
             "hooks.after_spawn = scutum_supervise.after_spawn,true\n"
+            "hooks.before_signal = scutum_supervise.before_signal,true\n"
             "hooks.before_reap = scutum_supervise.before_reap,true\n"
             "hooks.after_reap = scutum_supervise.after_reap,true\n"
             "hooks.after_stop = scutum_supervise.after_stop,true\n"

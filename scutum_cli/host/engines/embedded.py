@@ -15,12 +15,40 @@ from scutum_cli.host.services import BY_NAME, NAMES
 Say = Callable[[str], None]
 Tick = Callable[[], None]
 _HEALTHY_SECONDS = 60.0
+_FATAL_ENDS = 2
 # What clients see goes first, what others write to goes last.
 _STOP_ORDER = (("proxy",), ("worker", "admin"), ("valkey",), ("postgres",))
 
 
 def _nothing() -> None:
     return
+
+
+class _Fatal:
+    """Watches a start for a service that ends again and again because its settings are wrong."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._since = time.time()
+        self._ends: dict[str, set[float]] = {}
+
+    def check(self, names: Sequence[str]) -> None:
+        """Gives up on a service that has ended with exit code 2 twice since the start, with its own last words."""
+        for name in names:
+            last = state.record(self._layout, name).get("last") or {}
+            reason = str(last.get("reason", ""))
+            if not reason.startswith("exit code 2") or float(last.get("at", 0)) < self._since:
+                continue
+            ends = self._ends.setdefault(name, set())
+            ends.add(float(last["at"]))
+            if len(ends) >= _FATAL_ENDS:
+                raise CliError(
+                    f"{name} cannot run with these settings.",
+                    exit_code=UNREACHABLE,
+                    code="settings_error",
+                    why=reason.partition(": ")[2] or None,
+                    hint=f"mend that in {self._layout.config}, then: {self._layout.says(f'restart {name}')}",
+                )
 
 
 class Embedded:
@@ -55,6 +83,7 @@ class Embedded:
     def wait_healthy(self, tick: Tick = _nothing, only: Sequence[str] = NAMES) -> None:
         """Returns when every service runs and proxy and admin say that they are well; else says who is not and why."""
         deadline = time.monotonic() + _HEALTHY_SECONDS
+        fatal = _Fatal(self.layout)
         while True:
             rows = state.all_services(self.layout, self.config)
             if (
@@ -63,6 +92,7 @@ class Embedded:
                 and ("admin" not in only or health.admin(self.config).ok)
             ):
                 return
+            fatal.check(only)
             self._give_up_after(deadline)
             time.sleep(0.1)
             tick()
@@ -113,23 +143,42 @@ class Embedded:
             supervisor.send(self.layout, supervisor.command("restart", name="proxy"))
             return
         self._set_proxies(len(old) + count)
+        try:
+            self._wait_for_new_proxies(old, count, tick)
+        except BaseException:
+            self._keep_proxies(old)
+            raise
+        self._set_proxies(count)
+
+    def _wait_for_new_proxies(self, old: set[int], count: int, tick: Tick) -> None:
         deadline = time.monotonic() + _HEALTHY_SECONDS
+        fatal = _Fatal(self.layout)
         while True:
             new = [process for process in state.mains(self._processes(), "proxy") if process.pid not in old]
             ready = set(state.record(self.layout, "proxy").get("ready", ()))
             if sum(process.pid in ready for process in new) >= count:
-                break
+                return
+            fatal.check(["proxy"])
             if time.monotonic() > deadline:
                 raise CliError(
                     "The new proxies did not become ready; the old ones still serve.",
                     exit_code=HALF_WAY,
                     code="proxy_not_ready",
                     why=self._reasons(),
-                    hint="scutum logs proxy, and after the repair: scutum restart proxy",
+                    hint=f"{self.layout.says('logs proxy')}, and after the repair: {self.layout.says('restart proxy')}",
                 )
             time.sleep(0.1)
             tick()
-        self._set_proxies(count)
+
+    def _keep_proxies(self, old: set[int]) -> None:
+        """Ends the new proxies and keeps the old ones, which circus takes for the youngest after this signal."""
+        keep = [
+            supervisor.command("signal", name="proxy", pid=pid, signum=int(signal.SIGCONT))
+            for pid in sorted(old)
+            if procfs.alive(pid)
+        ]
+        count = supervisor.command("set", name="proxy", options={"numprocesses": max(len(keep), 1)})
+        supervisor.send(self.layout, *keep, count)
 
     def _set_proxies(self, count: int) -> None:
         supervisor.send(self.layout, supervisor.command("set", name="proxy", options={"numprocesses": count}))
@@ -192,7 +241,7 @@ class Embedded:
                 exit_code=UNREACHABLE,
                 code="unhealthy",
                 why=self._reasons(),
-                hint=f"scutum ps --home {self.layout.home}, scutum logs",
+                hint=f"{self.layout.says('ps')}, {self.layout.says('logs')}",
             )
 
     def _reasons(self) -> str:
