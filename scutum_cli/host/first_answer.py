@@ -18,6 +18,7 @@ from scutum_cli import settings
 from scutum_cli.client.http import AdminClient
 from scutum_cli.errors import HALF_WAY, CliError
 from scutum_cli.host.config import HostConfig, reachable
+from scutum_cli.host.layout import Layout
 from scutum_cli.settings import Context
 
 KEY_NAME = "default"
@@ -52,7 +53,10 @@ def is_complete(home: Path, config: HostConfig) -> bool:
 
 
 def ensure_context(home: Path, config: HostConfig) -> Context:
-    """Makes or mends the context `local` (`local-2`, … for further installs) and makes it the current one."""
+    """Makes or mends the context `local` (`local-2`, … for further installs).
+
+    It becomes the current one, unless another that leads to an install on this host is in use.
+    """
     with settings.edit() as contexts:
         context = next((item for item in contexts.contexts.values() if item.home == str(home)), None)
         if context is None:
@@ -60,8 +64,20 @@ def ensure_context(home: Path, config: HostConfig) -> Context:
             name = next(f"local{number}" for number in numbers if f"local{number}" not in contexts.contexts)
             context = Context(name, config.admin_url, config.proxy_url, home=str(home))
         context.admin_url, context.proxy_url = config.admin_url, config.proxy_url
-        contexts.put(context, use=True)
+        contexts.put(context, use=not _is_in_use(contexts))
     return context
+
+
+def _is_in_use(contexts: settings.Contexts) -> bool:
+    """Whether the current context is somebody's choice that still leads somewhere."""
+    current = contexts.contexts.get(contexts.current_name or "")
+    return current is not None and (current.home is None or Layout(Path(current.home)).exists())
+
+
+def other_context(home: Path) -> str | None:
+    """The name of this deploy root's context when another one is in use."""
+    context = context_of(home)
+    return None if context is None or settings.load().current_name == context.name else context.name
 
 
 def ensure_key(context: Context, config: HostConfig) -> str | None:
@@ -104,7 +120,7 @@ def _user_name() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:40]
 
 
-def complete(config: HostConfig, key: str, model: str = "fast") -> Completion:
+def complete(config: HostConfig, key: str, logs: str = "scutum logs proxy", model: str = "fast") -> Completion:
     """Sends one chat request through the proxy, and waits a moment for a key that was made just now."""
     body = {"model": model, "messages": [{"role": "user", "content": _QUESTION}]}
     deadline = time.monotonic() + 10
@@ -120,7 +136,7 @@ def complete(config: HostConfig, key: str, model: str = "fast") -> Completion:
                 exit_code=HALF_WAY,
                 code="first_completion_failed",
                 why=str(reason),
-                hint="scutum logs proxy, then run the same command again",
+                hint=f"{logs}, then run the same command again",
             )
         time.sleep(0.2)
     return Completion(

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from scutum_cli import errors
+from scutum_cli import errors, output
 from scutum_cli.client.http import AdminClient
 from scutum_cli.errors import CliError
 from scutum_cli.host import config, findings, first_answer, health, packages, state
@@ -80,15 +80,27 @@ def _hints(layout: Layout, found: list[findings.Finding], today: dict[str, Any] 
         steps = dict.fromkeys(finding.hint for finding in found)
         return [up, *(step for step in steps if not step.startswith("scutum"))] if up in steps else list(steps)
     if today is not None and not today.get("requests"):
-        return ['scutum chat "Hello" --model fast', "scutum providers add --help"]
+        return [f'scutum chat "Hello" --model fast{_aim(layout)}', "scutum providers add --help"]
     return []
+
+
+def _aim(layout: Layout) -> str:
+    """What a command that talks to a gateway needs to talk to this one."""
+    try:
+        name = first_answer.other_context(layout.home)
+    except CliError:
+        return ""
+    return f" --context {name}" if name else ""
 
 
 def _today(layout: Layout, host: config.HostConfig) -> dict[str, Any] | None:
     """Requests and cost since local midnight; None when this user has no way to ask."""
-    context = first_answer.context_of(layout.home) or Context(
-        "status", host.admin_url, host.proxy_url, home=str(layout.home)
-    )
+    try:
+        known = first_answer.context_of(layout.home)
+    except CliError as error:
+        output.verbose(f"The contexts are left aside: {error.message}")
+        known = None
+    context = known or Context("status", host.admin_url, host.proxy_url, home=str(layout.home))
     midnight = dt.datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     client = AdminClient(context, seconds=_ADMIN_SECONDS)
     try:

@@ -44,3 +44,21 @@ def test_another_configuration_gets_a_key_of_its_own_and_revokes_none(
     for key in keys:
         assert first_answer.complete(host, key).text
     assert json.loads(settings.path().read_text())["contexts"]["local"]["key"] == keys[-1]
+
+
+def test_a_second_install_leaves_the_context_in_use_alone(
+    host: HostConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_config(monkeypatch, tmp_path)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for home in (first, second):
+        (home / "config").mkdir(parents=True)
+        (home / "config" / "scutum.yaml").touch()
+    assert first_answer.ensure_context(first, host).name == "local"
+    assert first_answer.other_context(first) is None
+    assert first_answer.ensure_context(second, host).name == "local-2"
+    assert settings.load().current_name == "local"
+    assert first_answer.other_context(second) == "local-2"
+    (first / "config" / "scutum.yaml").unlink()
+    first_answer.ensure_context(second, host)
+    assert settings.load().current_name == "local-2", "the one in use led nowhere"
