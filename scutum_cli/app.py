@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import Any
 
@@ -134,16 +135,30 @@ def run() -> int:
     except errors.CliError as error:
         if output.style.debug:
             raise
+        error.hint = _aimed(error.hint)
         return output.fail(error)
     except (KeyboardInterrupt, typer.Abort):
         output.complain("interrupted")
         return errors.INTERRUPTED
     except BrokenPipeError:
         raise
+    except SystemExit as error:
+        # Typer ends a command whose reader went away by itself, as if that were a failure.
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
     except Exception as error:
         if output.style.debug:
             raise
         return output.fail(_unexpected(error))
+
+
+def _aimed(hint: str | None) -> str | None:
+    """The hint's commands for the gateway that --context named, where they talk to one."""
+    if not hint or not output.style.context or "--context" in hint:
+        return hint
+    talk = r"(?:chat|usage|login|logout)\b|(?:providers|models|aliases|teams|keys|settings)\b(?: [a-z]+)?"
+    return re.sub(rf"\bscutum ({talk})", rf"scutum \1 --context {output.style.context}", hint)
 
 
 def _unexpected(error: Exception) -> errors.CliError:

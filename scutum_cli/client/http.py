@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 import socket
 import ssl
 import time
@@ -252,11 +253,12 @@ def from_problem(status: int, problem: Mapping[str, Any], request_id: str | None
 
 def unreachable(context: Context, url: str, what: str, error: Exception) -> CliError:
     """Nothing useful came back from `url`: says why in words, and how to start the server or check the address."""
+    up = f"scutum up --home {shlex.quote(context.home)}" if context.home is not None else None
     return CliError(
         f"The {what} at {url} does not answer: {_reason(error)}.",
         exit_code=errors.UNREACHABLE,
         code="unreachable",
-        hint="scutum up" if context.home is not None else f"check that {url} is right and reachable from here",
+        hint=up or f"check that {url} is right and reachable from here",
     )
 
 

@@ -315,7 +315,7 @@ class Install:
         progress.tick()
         context = first_answer.ensure_context(self.layout.home, self.config)
         first_answer.ensure_key(context, self.config)
-        self.completion = first_answer.complete(self.config, context.key or "")
+        self.completion = first_answer.complete(self.config, context.key or "", self.layout.says("logs proxy"))
         return [f"{self.completion.milliseconds} ms"]
 
     def _link(self, progress: Progress) -> list[str]:

@@ -124,7 +124,7 @@ def clear_leftovers(data: Path) -> None:
     Postgres refuses to start while its pid file names a living process, whatever that process is.
     """
     if not is_initialised(data):
-        raise CliError(f"There is no Postgres cluster in {data}.", hint="scutum install")
+        raise CliError(f"There is no Postgres cluster in {data}.", hint=Layout(data.parents[1]).says("install"))
     deadline = time.monotonic() + _GONE_SECONDS
     while pids := procfs.running_in(data, "postgres"):
         left = deadline - time.monotonic()

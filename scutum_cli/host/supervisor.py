@@ -156,7 +156,7 @@ def send(layout: Layout, *commands: dict[str, Any], timeout: float = 90.0) -> li
             exit_code=UNREACHABLE,
             code="supervisor_unreachable",
             why=str(replies[-1].get("reason", "") if replies else result.last_line)[:300],
-            hint="scutum down, then scutum up",
+            hint=f"{layout.says('down')}, then {layout.says('up')}",
         )
     return replies
 
