@@ -37,6 +37,7 @@ style = Style(color=not os.environ.get("NO_COLOR") and os.environ.get("TERM") !=
 # Control characters in data could steer the terminal: people see a mark instead, programs get the data as it is.
 _VISIBLE = dict.fromkeys((*range(32), *range(127, 160)), "�") | {9: " ", 10: " ", 13: " "}
 _VISIBLE_TEXT = {code: mark for code, mark in _VISIBLE.items() if code not in {9, 10}}
+_LAST_COLUMN = 24
 _COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 
 
@@ -120,11 +121,13 @@ def emit_list(
     right: Iterable[str] = (),
     csv_headers: Sequence[str] | None = None,
     csv_rows: Sequence[Sequence[Any]] | None = None,
+    spare: Sequence[str] = (),
 ) -> None:
     """A list: `{"items", "next"}` in json and yaml, csv with the headers in lower case, or an aligned table.
 
     `empty` is said on stderr for an empty table and names the way to make the first row; `right` names the headers
-    whose cells are numbers. `csv_headers` and `csv_rows` take their place in csv, where cells carry raw values.
+    whose cells are numbers, `spare` those that a narrow terminal does without, the first one first. `csv_headers` and
+    `csv_rows` take their place in csv, where cells carry raw values.
     """
     if style.format == "json":
         _print_json({"items": list(items), "next": next_cursor})
@@ -136,7 +139,7 @@ def emit_list(
     elif not rows:
         say(empty)
     else:
-        _print_table(headers, rows, frozenset(right))
+        _print_table(headers, rows, frozenset(right), spare)
         if next_cursor:
             say("There is more: --all shows it, or --limit N so many.")
 
@@ -217,10 +220,15 @@ def _print_csv(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     writer.writerows(rows)
 
 
-def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> None:
+def _print_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str], spare: Sequence[str]
+) -> None:
     rows = [[cell.translate(_VISIBLE) for cell in row] for row in rows]
     widths = [max(len(header), *(len(row[at]) for row in rows)) for at, header in enumerate(headers)]
     if sys.stdout.isatty():
+        kept = _kept(headers, widths, spare, shutil.get_terminal_size().columns)
+        headers, widths = [headers[at] for at in kept], [widths[at] for at in kept]
+        rows = [[row[at] for at in kept] for row in rows]
         _narrow(widths, shutil.get_terminal_size().columns)
 
     def line(cells: Sequence[str]) -> str:
@@ -235,6 +243,17 @@ def _print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: f
     print(paint(line(headers), "bold"))
     for row in rows:
         print(line(row))
+
+
+def _kept(headers: Sequence[str], widths: Sequence[int], spare: Sequence[str], terminal: int) -> list[int]:
+    """The columns to show: without those of `spare` that must go for the others to fit, cut a little."""
+    kept = list(range(len(headers)))
+    for name in spare:
+        # The last column may be long and is cut; all others are to stay whole.
+        if sum(widths[at] for at in kept[:-1]) + 2 * len(kept) + _LAST_COLUMN <= terminal:
+            break
+        kept = [at for at in kept if headers[at] != name]
+    return kept
 
 
 def _narrow(widths: list[int], terminal: int) -> None:

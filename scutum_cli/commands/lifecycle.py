@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scutum_cli import options, output
+
+if TYPE_CHECKING:
+    from scutum_cli.host.engines.embedded import Embedded
 
 up_app = typer.Typer()
 down_app = typer.Typer()
@@ -25,6 +28,7 @@ def up(home: options.Home = None) -> None:
             started = engine.up(output.say, progress.tick)
             notes.append("healthy" if started else "everything ran already")
         output.say(f"proxy {engine.config.proxy_url}/v1   admin {engine.config.admin_url}")
+        _emit_rows(engine)
 
 
 @down_app.command(epilog=options.examples("scutum down"))
@@ -44,7 +48,7 @@ def down(home: options.Home = None) -> None:
     epilog=options.examples("scutum restart", "scutum restart proxy   # without refusing a connection")
 )
 def restart(
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", show_default=False)] = None,
+    services: Annotated[list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)] = None,
     home: options.Home = None,
 ) -> None:
     """Restart all services, or the ones named; the proxy without refusing a connection."""
@@ -56,3 +60,13 @@ def restart(
         with progress.step(f"restarting {' '.join(services or ()) or 'everything'}") as notes:
             engine.restart(services or (), output.verbose, progress.tick)
             notes.append("healthy")
+        _emit_rows(engine)
+
+
+def _emit_rows(engine: Embedded) -> None:
+    """Programs get what `scutum ps` shows; for people the words suffice."""
+    from scutum_cli.host import state
+
+    if output.style.format != "table":
+        rows = state.all_services(engine.layout, engine.config)
+        output.emit_object({"services": [row.as_json() for row in rows]})

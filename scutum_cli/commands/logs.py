@@ -26,7 +26,7 @@ _COLORS = {"error": "red", "critical": "red", "warning": "yellow"}
     )
 )
 def logs(
-    services: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", show_default=False)] = None,
+    services: Annotated[list[str] | None, typer.Argument(metavar="SERVICE", show_default=False)] = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until interrupted.")] = False,
     since: Annotated[str | None, typer.Option("--since", help="Not older than this.", metavar="10m")] = None,
     lines: Annotated[str | None, typer.Option("-n", "--lines", help="So many at most (100).", metavar="N")] = None,

@@ -25,7 +25,11 @@ def ps(home: options.Home = None) -> None:
     layout = installed(home)
     rows = state.all_services(layout, config.load(layout.yaml_file))
     output.emit_list(
-        [row.as_json() for row in rows], HEADERS, [_cells(row) for row in rows], right=("RESTARTS", "MEMORY")
+        [row.as_json() for row in rows],
+        HEADERS,
+        [_cells(row) for row in rows],
+        right=("RESTARTS", "MEMORY"),
+        spare=("MEMORY", "UPTIME", "PID"),
     )
 
 

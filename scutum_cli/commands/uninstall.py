@@ -36,6 +36,10 @@ def uninstall(
     if not delete_data:
         output.say("Keeps: config, data, backups, logs; install again with the same --home to go on with them.")
     if dry_run:
+        if output.style.format != "table":
+            output.emit_object(
+                {"dry_run": True, "home": str(layout.home), "delete_data": delete_data, "removes": doomed}
+            )
         output.say("Nothing was changed (--dry-run).")
         return
     output.confirm(f"Stop and remove the install in {layout.home}?", yes=yes)

@@ -5,16 +5,29 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from scutum_cli import errors, output
 from scutum_cli.errors import CliError
-from scutum_cli.host import path_link
+from scutum_cli.host import first_answer, path_link
 from scutum_cli.host.install import Install, Request
 from scutum_cli.host.layout import chosen_home
 from scutum_cli.host.progress import Progress
 from scutum_cli.host.words import duration
 from scutum_cli.render.text import money
+
+
+def _plan(install: Install) -> dict[str, Any]:
+    """What --dry-run tells programs."""
+    return {
+        "dry_run": True,
+        "version": install.source.version,
+        "home": str(install.layout.home),
+        "user": install.user.name,
+        "proxy_url": f"{install.config.proxy_url}/v1",
+        "admin_url": install.config.admin_url,
+        "steps": [step.title for step in install.needed],
+    }
 
 
 def plan_lines(install: Install) -> list[str]:
@@ -50,6 +63,8 @@ def perform(request: Request, *, dry_run: bool, ask: bool) -> None:
 def _perform(request: Request, *, dry_run: bool, ask: bool) -> None:
     """Shows the plan, asks if it should, carries it out, and says what to do next."""
     install = Install(request)
+    if dry_run and output.style.format != "table":
+        output.emit_object(_plan(install))
     if not install.needed:
         output.say(f"Nothing to do: Scutum {install.source.version} is installed in {install.layout.home} and healthy.")
         return
@@ -86,7 +101,12 @@ def _closing_words(install: Install, progress: Progress) -> None:
     advice = path_link.advice(install.layout)
     if advice is not None:
         output.say(f"\nTo have the command in this shell:\n  {advice}")
-    output.say('\nNext:\n  scutum status\n  scutum chat "Hello" --model fast\n  scutum providers add --help')
+    context = first_answer.other_context(install.layout.home)
+    if context is not None:
+        output.say(f"\nscutum still talks to another gateway; to talk to this one: scutum context use {context}")
+    named = f" --context {context}" if context is not None else ""
+    steps = (install.layout.says("status"), f'scutum chat "Hello" --model fast{named}', "scutum providers add --help")
+    output.say("\n  ".join(("\nNext:", *steps)))
 
 
 class _Parser(argparse.ArgumentParser):

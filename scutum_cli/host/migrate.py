@@ -59,7 +59,7 @@ def _postgres(layout: Layout, config: host_config.HostConfig, tick: Tick) -> Ite
     postgres.clear_leftovers(layout.postgres_data)
     env = services.environment(services.BY_NAME["postgres"], layout, config, {}, os.environ)
     argv = postgres.server_command(layout, config, postgres.programs(site_packages(layout)))
-    with (layout.logs / "postgres.log").open("ab") as log:
+    with files.append_to(layout.logs / "postgres.log") as log:
         server = process.Running(
             argv, layout.logs / "postgres.log", log, env=env, cwd=layout.run, stop_signal=signal.SIGINT
         )
