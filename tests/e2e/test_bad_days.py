@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -95,3 +96,13 @@ def test_an_emptied_scutum_yaml_is_refused_and_install_writes_it_again(installed
     finally:
         path.write_text(whole)
     assert installed.scutum("status").returncode == 0
+
+
+def test_programs_get_objects_and_logs_are_private(installed: Installed) -> None:
+    for command in (("up",), ("restart", "worker")):
+        rows = json.loads(installed.ok(*command, "-o", "json"))["services"]
+        assert {row["state"] for row in rows} == {"running"} and len(rows) == 5
+    plan = json.loads(installed.ok("install", "--dry-run", "-o", "json"))
+    assert plan["dry_run"] is True and plan["steps"] == []
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (installed.home / "logs").glob("*.log")}
+    assert "postgres.log" in modes and set(modes.values()) == {0o600}, modes
