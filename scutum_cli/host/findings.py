@@ -17,6 +17,7 @@ _CHECKS = {
     "database": ("postgres", "the admin API cannot use the database"),
     "redis": ("valkey", "the admin API cannot reach Valkey"),
     "worker": ("worker", "the worker does not work, so usage is not booked"),
+    "spend_rejects": ("", "usage records were refused and are in the table spend_rejects"),
 }
 
 
@@ -84,7 +85,8 @@ def _of_admin(layout: Layout, answer: health.Answer, bad: set[str]) -> list[Find
         if word in {"ok", "unknown"} or service in bad:
             explained = explained or word != "ok"
             continue
-        verb = "restart worker" if service == "worker" else f"logs --since 10m {service}"
+        verb = "logs --since 24h worker" if not service else f"logs --since 10m {service}"
+        verb = "restart worker" if word == "no heartbeat" else verb
         found.append(Finding(f"{text} ({check}: {word})", layout.says(verb)))
     return found if found or explained else [Finding("the admin API says that it is degraded", logs)]
 
