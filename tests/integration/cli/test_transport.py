@@ -63,7 +63,8 @@ def test_a_server_that_is_down_with_and_without_a_home(bare: Cli, tmp_path) -> N
     bare.write_contexts(remote(url, home=str(tmp_path)), current="r")
     down = bare("teams", "list")
     assert down.code == 7
-    assert down.err == f"error: The admin API at {url} does not answer: nothing listens there.\nnext: scutum up\n"
+    said = f"error: The admin API at {url} does not answer: nothing listens there."
+    assert down.err == f"{said}\nnext: scutum up --home {tmp_path}\n"
     assert bare("chat", "hi").code == 7
     bare.write_contexts(remote(url), current="r")
     told = bare("teams", "list", "-o", "json").error
