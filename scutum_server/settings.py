@@ -89,6 +89,8 @@ class ProxySettings:
     master_key: str = field(repr=False)
     encryption_key: bytes = field(repr=False)
     spill_dir: Path
+    state_dir: Path
+    max_stale_seconds: int
     host: str
     port: int
     fd: int | None
@@ -166,12 +168,15 @@ def _encryption_key(env: _Env) -> bytes:
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
+    spill_dir = Path(env.text("SCUTUM_SPILL_DIR"))
     return ProxySettings(
         database=_app_database(env),
         redis=_redis(env),
         master_key=env.secret("SCUTUM_API_KEY"),
         encryption_key=_encryption_key(env),
-        spill_dir=Path(env.text("SCUTUM_SPILL_DIR")),
+        spill_dir=spill_dir,
+        state_dir=Path(env.text("SCUTUM_STATE_DIR", str(spill_dir / "state"))),
+        max_stale_seconds=env.integer("SCUTUM_MAX_STALE_SECONDS", 0),
         host=env.text("SCUTUM_PROXY_HOST", "127.0.0.1"),
         port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),
         fd=None if fd < 0 else fd,

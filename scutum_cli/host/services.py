@@ -80,6 +80,7 @@ def environment(
         SCUTUM_ADMIN_PORT=str(config.admin_port),
         SCUTUM_PROXY_URL=config.proxy_url,
         SCUTUM_SPILL_DIR=str(layout.spill),
+        SCUTUM_STATE_DIR=str(layout.proxy_state),
         SCUTUM_WORKER_STATUS_FILE=str(layout.services / "worker-status.json"),
     )
     return env

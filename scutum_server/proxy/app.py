@@ -41,9 +41,8 @@ class App:
         call = Call(exchange, endpoint, self._gateway, self._gateway.feed.current)
         if scope["method"] != endpoint.method:
             pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
-        elif not self._gateway.feed.loaded:
-            reason = "The gateway has not read its configuration yet: try again."
-            pipeline.refuse(call, Unavailable(reason, code="not_ready"))
+        elif not self._gateway.feed.usable:
+            pipeline.refuse(call, _not_ready(self._gateway))
         else:
             call.requested_model = model
             await pipeline.run(call)
@@ -52,9 +51,26 @@ class App:
         if path == b"/health/live":
             exchange.respond(200, _JSON, b'{"status":"ok"}')
         elif path == b"/health/ready":
-            ready = self._gateway.ready
-            state = "ready" if ready else "draining" if self._gateway.draining else "starting"
-            exchange.respond(200 if ready else 503, _JSON, msgspec.json.encode({"status": state}))
+            status, state = readiness(self._gateway)
+            exchange.respond(status, _JSON, msgspec.json.encode(state))
         else:
             error = NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
             pipeline.refuse(Call(exchange, MODEL, self._gateway, self._gateway.feed.current), error)
+
+
+def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:
+    """Status and document of /health/ready."""
+    feed = gateway.feed
+    if gateway.draining:
+        return 503, {"status": "draining"}
+    if not feed.loaded:
+        return 503, {"status": "starting"}
+    age = {"stale": True, "age_seconds": round(feed.age(), 1)} if feed.stale else {"stale": False}
+    return (200, {"status": "ready", **age}) if feed.usable else (503, {"status": "stale", **age})
+
+
+def _not_ready(gateway: Gateway) -> Unavailable:
+    if gateway.feed.loaded:
+        reason = "The gateway's configuration is older than its operator allows: its database is away. Try again later."
+        return Unavailable(reason, code="configuration_stale")
+    return Unavailable("The gateway has not read its configuration yet: try again.", code="not_ready")

@@ -8,10 +8,12 @@ from typing import Final
 
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.redis import make_redis
+from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
+from scutum_server.proxy.scribe import Scribe
 from scutum_server.proxy.snapshot import Snapshot
-from scutum_server.proxy.store import ConfigStore
+from scutum_server.proxy.store import SHAPE, ConfigStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
@@ -31,19 +33,26 @@ class Gateway:
         self.draining = False
         self.transport = Transport()
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
-        self.feed = ConfigFeed(ConfigStore(settings.database), lambda: Snapshot(settings.master_key, lane_of))
+        saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
+        self.feed = ConfigFeed(
+            ConfigStore(settings.database),
+            lambda: Snapshot(settings.master_key, lane_of),
+            saved,
+            settings.max_stale_seconds,
+        )
+        self._scribe = Scribe(ConfigStore(settings.database), saved)
         self._redis = make_redis(settings.redis, name="proxy")
         self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
-        return self.feed.loaded and not self.draining
+        return self.feed.usable and not self.draining
 
     def start(self) -> None:
         """Opens the journal and starts the background tasks; raises OSError when the spill directory is unusable."""
         self.journal.open()
-        for work in (self.feed.run(), self.journal.run(), self._report()):
+        for work in (self.feed.run(), self._scribe.run(), self.journal.run(), self._report()):
             self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
@@ -51,6 +60,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._scribe.close()
         self.transport.close()
         await self.journal.close()
         await self._redis.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from hashlib import blake2b
 from typing import Final
 
 import psycopg
@@ -36,6 +37,8 @@ _SOME: Final = {
     "deployment": f"{_DEPLOYMENTS} WHERE id = ANY(%s)",
     "alias": f"{_ALIASES} WHERE name = ANY(%s)",
 }
+SHAPE: Final = blake2b(repr(_ALL).encode(), digest_size=8).hexdigest()
+"""Names the columns that rows have here; rows saved by a release with others cannot be used."""
 _VERSION: Final = "SELECT version FROM config_version"
 _CHANGES: Final = "SELECT version, kind, object_id FROM config_changes WHERE version > %s ORDER BY version"
 _ROWS_PER_FETCH: Final = 1000
