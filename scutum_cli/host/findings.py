@@ -43,6 +43,8 @@ def all_of(layout: Layout, services: list[ServiceState], proxy: health.Answer, a
 
 def _of_service(layout: Layout, service: ServiceState) -> Finding:
     text, logs = f"{service.name} is {service.state}", layout.says(f"logs --since 10m {service.name}")
+    if service.external:
+        return Finding(f"{text}: {service.last_reason}", "start the external store, or mend its URL in config/.env")
     if service.state == state.FROZEN:
         pids = " ".join(map(str, service.frozen))
         several = f" ({len(service.frozen)} of {service.wanted})" if service.wanted > 1 else ""

@@ -13,6 +13,7 @@ from scutum_server.proxy.call import Call
 from scutum_server.proxy.endpoints import BY_PATH, MODEL, MODEL_PREFIX
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.proxy.protocol import SCOPE_KEY, Exchange
+from scutum_server.wire.errors import body_of
 
 _JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
@@ -38,8 +39,11 @@ class App:
         if endpoint is None:
             self._other(exchange, path)
             return
-        call = Call(exchange, endpoint, self._gateway, self._gateway.feed.current)
-        if scope["method"] != endpoint.method:
+        snapshot = self._gateway.feed.current
+        call = Call(exchange, endpoint, self._gateway, snapshot)
+        if snapshot.maintenance:
+            _refuse_for_maintenance(call)
+        elif scope["method"] != endpoint.method:
             pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
         elif not self._gateway.feed.usable:
             pipeline.refuse(call, _not_ready(self._gateway))
@@ -53,6 +57,8 @@ class App:
         elif path == b"/health/ready":
             status, state = readiness(self._gateway)
             exchange.respond(status, _JSON, msgspec.json.encode(state))
+        elif self._gateway.feed.current.maintenance:
+            _refuse_for_maintenance(Call(exchange, MODEL, self._gateway, self._gateway.feed.current))
         else:
             error = NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
             pipeline.refuse(Call(exchange, MODEL, self._gateway, self._gateway.feed.current), error)
@@ -67,6 +73,13 @@ def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:
         return 503, {"status": "starting"}
     age = {"stale": True, "age_seconds": round(feed.age(), 1)} if feed.stale else {"stale": False}
     return (200, {"status": "ready", **age}) if feed.usable else (503, {"status": "stale", **age})
+
+
+def _refuse_for_maintenance(call: Call) -> None:
+    wait = call.snapshot.maintenance
+    call.error_kind = "maintenance"
+    body = body_of(503, f"The gateway is in maintenance: try again in {wait} s.", "maintenance")
+    call.exchange.respond(503, call.head(pipeline.JSON) + b"retry-after: %d\r\n" % wait, body)
 
 
 def _not_ready(gateway: Gateway) -> Unavailable:
