@@ -98,6 +98,7 @@ class ProxySettings:
     database: DatabaseSettings
     redis: RedisSettings
     master_key: str = field(repr=False)
+    internal_service_key: str | None = field(repr=False)
     encryption_key: bytes = field(repr=False)
     spill_dir: Path
     state_dir: Path
@@ -213,6 +214,7 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         database=_app_database(env),
         redis=_redis(env),
         master_key=env.secret("SCUTUM_API_KEY"),
+        internal_service_key=env.secret("INTERNAL_SERVICE_KEY") if env.optional("INTERNAL_SERVICE_KEY") else None,
         encryption_key=_encryption_key(env),
         spill_dir=spill_dir,
         state_dir=Path(env.text("SCUTUM_STATE_DIR", str(spill_dir / "state"))),

@@ -48,7 +48,11 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service("worker", (*_DATABASE, "VALKEY_PASSWORD")),
     # A little longer than the proxy's own drain limit.
-    Service("proxy", (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY"), grace=40),
+    Service(
+        "proxy",
+        (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY"),
+        grace=40,
+    ),
 )  # fmt: skip
 MIGRATE = Service("migrate", (*_DATABASE, "POSTGRES_OWNER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD"))
 BY_NAME = {service.name: service for service in (*SERVICES, MIGRATE)}

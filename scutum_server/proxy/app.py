@@ -8,13 +8,15 @@ from urllib.parse import unquote
 import msgspec
 
 from scutum_server.errors import InvalidInput, NotFound, Unavailable
-from scutum_server.proxy import pipeline
+from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy import exposition, pipeline
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.endpoints import BY_PATH, MODEL, MODEL_PREFIX
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.proxy.protocol import SCOPE_KEY, Exchange
 from scutum_server.wire.errors import body_of
 
+_METRICS: Final = b"content-type: " + exposition.CONTENT_TYPE + b"\r\ncache-control: no-store\r\n"
 _JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
 
@@ -36,32 +38,50 @@ class App:
         model = ""
         if endpoint is None and path.startswith(MODEL_PREFIX):
             endpoint, model = MODEL, unquote(path[len(MODEL_PREFIX) :])
-        if endpoint is None:
-            self._other(exchange, path)
+        gateway = self._gateway
+        if endpoint is None and await self._is_operators(exchange, path):
             return
-        snapshot = self._gateway.feed.current
-        call = Call(exchange, endpoint, self._gateway, snapshot)
+        snapshot = gateway.feed.current
+        call = Call(exchange, endpoint or MODEL, gateway, snapshot)
         if snapshot.maintenance:
             _refuse_for_maintenance(call)
+        elif endpoint is None:
+            pipeline.refuse(
+                call, NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
+            )
         elif scope["method"] != endpoint.method:
             pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
-        elif not self._gateway.feed.usable:
-            pipeline.refuse(call, _not_ready(self._gateway))
+        elif not gateway.feed.usable:
+            pipeline.refuse(call, _not_ready(gateway))
         else:
             call.requested_model = model
             await pipeline.run(call)
+        if not call.accounted:
+            gateway.metrics.other(endpoint.route if endpoint else "other", exchange.status or pipeline.CLIENT_CLOSED)
 
-    def _other(self, exchange: Exchange, path: bytes) -> None:
+    async def _is_operators(self, exchange: Exchange, path: bytes) -> bool:
+        """Answers health checks and /metrics; False for any other path."""
         if path == b"/health/live":
             exchange.respond(200, _JSON, b'{"status":"ok"}')
         elif path == b"/health/ready":
             status, state = readiness(self._gateway)
             exchange.respond(status, _JSON, msgspec.json.encode(state))
-        elif self._gateway.feed.current.maintenance:
-            _refuse_for_maintenance(Call(exchange, MODEL, self._gateway, self._gateway.feed.current))
+        elif path == b"/metrics":
+            if _may_read_metrics(exchange, self._gateway.metrics_keys):
+                counts = await self._gateway.metrics.gather()
+                exchange.respond(200, _METRICS, exposition.render(counts))
+            else:
+                body = body_of(401, "Metrics need the internal service key or the master key.", "invalid_api_key")
+                exchange.respond(401, _JSON + b"www-authenticate: Bearer\r\n", body)
         else:
-            error = NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
-            pipeline.refuse(Call(exchange, MODEL, self._gateway, self._gateway.feed.current), error)
+            return False
+        return True
+
+
+def _may_read_metrics(exchange: Exchange, hashes: set[bytes]) -> bool:
+    shown = next((value for name, value in exchange.scope["headers"] if name == b"authorization"), b"")
+    scheme, _, token = shown.partition(b" ")
+    return scheme.lower() == b"bearer" and key_hash(token.strip()) in hashes
 
 
 def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:

@@ -103,6 +103,7 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
         backlog=2048,
     )
     server = Server(config, gateway)
+    gateway.tasks = server.server_state.tasks
     try:
         if settings.fd is not None:
             await server.wait_for_configuration()

@@ -56,7 +56,13 @@ def known_to(name: str) -> dict[str, str]:
         ("postgres", set()),
         ("valkey", set()),
         ("worker", {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}),
-        ("proxy", {"POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY"}),
+        (
+            "proxy",
+            {
+                "POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
+                "INTERNAL_SERVICE_KEY",
+            },
+        ),
         (
             "admin",
             {
