@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -103,6 +104,9 @@ class ProxySettings:
     spill_dir: Path
     state_dir: Path
     max_stale_seconds: int
+    trusted_proxies: tuple[str, ...]
+    failed_per_minute: int
+    tls: tuple[Path, Path] | None
     host: str
     port: int
     fd: int | None
@@ -206,6 +210,31 @@ def _encryption_key(env: _Env) -> bytes:
     return key
 
 
+def _networks(env: _Env, name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in (env.optional(name) or "").split(",") if part.strip())
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"{name} has an entry that is no address or network: {network[:50]}.",
+                hint=f"{name}=10.0.0.0/8,2001:db8::/32",
+            ) from None
+    return networks
+
+
+def _tls(env: _Env) -> tuple[Path, Path] | None:
+    certificate, key = env.optional("SCUTUM_TLS_CERTIFICATE"), env.optional("SCUTUM_TLS_KEY")
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsError(
+            "SCUTUM_TLS_CERTIFICATE and SCUTUM_TLS_KEY are needed together.",
+            hint="Set both in config/.env, or neither.",
+        )
+    return Path(certificate), Path(key)
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
@@ -218,6 +247,9 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         encryption_key=_encryption_key(env),
         spill_dir=spill_dir,
         state_dir=Path(env.text("SCUTUM_STATE_DIR", str(spill_dir / "state"))),
+        trusted_proxies=_networks(env, "SCUTUM_TRUSTED_PROXIES"),
+        failed_per_minute=env.integer("SCUTUM_FAILED_KEYS_PER_MINUTE", 60),
+        tls=_tls(env),
         max_stale_seconds=env.integer("SCUTUM_MAX_STALE_SECONDS", 0),
         host=env.text("SCUTUM_PROXY_HOST", "127.0.0.1"),
         port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),

@@ -22,6 +22,7 @@ _SPREAD = 900
 # Without these nobody knows where the install is: a default would be another install's.
 REQUIRED = ("proxy_port", "admin_port", "postgres_port", "valkey_port")
 INCOMPLETE = "config_incomplete"
+_FROM_ENV = {"external_database", "external_redis", "proxy_tls"}
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>[A-Za-z_][\w-]*):(?: +(?P<value>.*))?$")
 
 
@@ -29,7 +30,7 @@ _LINE = re.compile(r"^(?P<indent> *)(?P<name>[A-Za-z_][\w-]*):(?: +(?P<value>.*)
 class HostConfig:
     """What differs from host to host; secrets are in config/.env instead.
 
-    `external_…` are HOST:PORT of stores that others run; they come from the URLs in config/.env.
+    `external_…` are HOST:PORT of stores that others run; these and `proxy_tls` come from config/.env.
     """
 
     proxy_port: int = 4000
@@ -41,10 +42,12 @@ class HostConfig:
     proxy_workers: int = 1
     external_database: str = ""
     external_redis: str = ""
+    proxy_tls: bool = False
 
     @property
     def proxy_url(self) -> str:
-        return f"http://{reachable(self.proxy_host)}:{self.proxy_port}"
+        scheme = "https" if self.proxy_tls else "http"
+        return f"{scheme}://{reachable(self.proxy_host)}:{self.proxy_port}"
 
     @property
     def admin_url(self) -> str:
@@ -148,7 +151,7 @@ def read(path: Path) -> dict[str, int | str]:
             continue
         for key, value in values.items() if isinstance(values, dict) else [("", values)]:
             field = f"{section}_{key}".rstrip("_")
-            if field not in HostConfig.__slots__ or section == "external":
+            if field not in HostConfig.__slots__ or field in _FROM_ENV:
                 raise CliError(
                     f"{path} has an unknown setting: {field.replace('_', '.', 1)}.",
                     code="bad_config",
@@ -159,11 +162,12 @@ def read(path: Path) -> dict[str, int | str]:
 
 
 def with_stores(host: HostConfig, env_file: Mapping[str, str]) -> HostConfig:
-    """The same with what config/.env says about external stores."""
+    """The same with what config/.env says about external stores and TLS."""
     return replace(
         host,
         external_database=stores.place(env_file, stores.DATABASE),
         external_redis=stores.place(env_file, stores.REDIS),
+        proxy_tls=bool(env_file.get("SCUTUM_TLS_CERTIFICATE")),
     )
 
 

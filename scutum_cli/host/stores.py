@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 import struct
 import sys
 from collections.abc import Mapping
@@ -100,6 +99,8 @@ def _is_postgres(connection: socket.socket) -> bool:
 def _is_redis(connection: socket.socket, parts: SplitResult) -> bool:
     if parts.scheme in {"rediss", "valkeys"}:
         # Who it is is for those to check who send it a password.
+        import ssl
+
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -9,6 +9,7 @@ from typing import Final
 
 from scutum_server.infra.crypto import SecretBox, key_hash
 from scutum_server.infra.redis import make_redis
+from scutum_server.proxy.addresses import Throttle, TrustedProxies
 from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
@@ -35,6 +36,8 @@ class Gateway:
         self.failed_authentications = 0
         self._reported_failures = 0
         self.draining = False
+        self.addresses = TrustedProxies(settings.trusted_proxies)
+        self.throttle = Throttle(settings.failed_per_minute)
         self.transport = Transport()
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
         saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
