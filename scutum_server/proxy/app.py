@@ -91,8 +91,12 @@ def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:
         return 503, {"status": "draining"}
     if not feed.loaded:
         return 503, {"status": "starting"}
-    age = {"stale": True, "age_seconds": round(feed.age(), 1)} if feed.stale else {"stale": False}
-    return (200, {"status": "ready", **age}) if feed.usable else (503, {"status": "stale", **age})
+    state: dict[str, object] = {"status": "ready" if feed.usable else "stale", "stale": feed.stale}
+    if feed.stale:
+        state["age_seconds"] = round(feed.age(), 1)
+    if feed.current.maintenance:
+        state["maintenance"] = True
+    return 200 if feed.usable else 503, state
 
 
 def _refuse_for_maintenance(call: Call) -> None:

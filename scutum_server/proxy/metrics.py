@@ -128,7 +128,9 @@ class Metrics:
 
     def open(self) -> None:
         """Makes this worker's slot; raises OSError when the directory cannot be used."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # `parents` would make the one above for everybody to enter.
+        for directory in (self._directory.parent, self._directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._directory / f"{os.getpid()}-{uuid4().hex[:12]}.slot"
         with self._alone():
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from tests.fixtures.index import RecordingIndex
@@ -72,6 +72,9 @@ def test_urls_are_all_it_needs(
         assert made.complete()["choices"], "completions go on"
     finally:
         valkey.start()
-    made.ok("down")
-    assert made.processes() == []
-    assert os.path.exists(made.home / "config" / ".env")
+    done = made.scutum("uninstall", "--delete-data", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"Leaves the external postgres at 127.0.0.1:{postgres.port} as it is." in done.stderr
+    assert made.processes() == [] and not made.home.exists()
+    with psycopg.connect(**postgres.superuser("gateway").conninfo()) as conn:
+        assert conn.execute("SELECT count(*) > 0 FROM api_keys").fetchone() == (True,)

@@ -43,6 +43,8 @@ async def test_nothing_new_comes_in_and_what_is_in_flight_is_finished(
             assert headers["x-request-id"]
         for path in ("/health/live", "/health/ready"):
             assert (await asyncio.to_thread(proxy.request, "GET", path))[0] == 200
+        ready = await asyncio.to_thread(proxy.request, "GET", "/health/ready")
+        assert json.loads(ready[2]) == {"status": "ready", "stale": False, "maintenance": True}
         go.set()
         assert (await in_flight)[0] == 200
         assert len(upstream.requests) == 1
