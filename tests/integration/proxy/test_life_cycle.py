@@ -7,11 +7,13 @@ import json
 import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from tests.fixtures.gateway import MASTER_KEY, Proxy, Rows, proxy_environment
-from tests.fixtures.servers import wait_until
+import psycopg
+from tests.fixtures.gateway import MASTER_KEY, Proxy, Rows, proxy_environment, running_proxy
+from tests.fixtures.servers import Postgres, Valkey, wait_until
 from tests.fixtures.upstream import DONE, LAST, STREAM_HEAD, USAGE, Request, Upstream, chunk, event
 from tests.integration.proxy.scripted import ask, provide, send_raw
 from tests.integration.proxy.test_process import Workers, asks_until
@@ -155,3 +157,47 @@ async def test_slow_and_flooding_heads_stall_nobody(proxy: Proxy) -> None:
         dripper.cancel()
         for _, writer in dripping:
             writer.close()
+
+
+async def test_stores_that_stop_in_turn_under_load_cost_no_request(
+    postgres: Postgres, valkey: Valkey, database: DatabaseSettings, redis_settings: RedisSettings, tmp_path: Path
+) -> None:
+    failures: list[str] = []
+    stop = threading.Event()
+    with running_proxy(database, redis_settings, tmp_path) as proxy:
+        proxy.rows.deployment("sim", proxy.rows.provider("sim", "sim"))
+        await asyncio.to_thread(proxy.wait_for, "sim")
+        loads = [asyncio.create_task(asyncio.to_thread(asks_until, stop, proxy.port, failures)) for _ in range(4)]
+        log = proxy.log.read_text
+        try:
+            valkey.kill()
+            await asyncio.to_thread(wait_until, lambda: "usage stream is away" in log(), what="Valkey to be missed")
+            postgres.kill()
+            await asyncio.to_thread(wait_until, lambda: "last snapshot" in log(), what="Postgres to be missed")
+            assert (await ask(proxy, "sim"))[0] == 200
+            valkey.start()
+            await asyncio.to_thread(wait_until, lambda: "usage stream is back" in log(), what="Valkey to be found")
+        finally:
+            for server in (valkey, postgres):
+                if server.process is None or server.process.poll() is not None:
+                    server.start()
+        fresh = await asyncio.to_thread(wait_for_database, proxy)
+        await asyncio.to_thread(wait_until, lambda: proxy.chat("sim", key=fresh)[0] == 200, what="news from Postgres")
+        stop.set()
+        answered = sum(await asyncio.gather(*loads))
+        assert failures == []
+        assert proxy.stop() == 0
+        assert len({record["request_id"] for record in proxy.records()}) >= answered > 20
+
+
+def wait_for_database(proxy: Proxy) -> str:
+    """A key made as soon as Postgres takes changes again."""
+    made: list[str] = []
+
+    def make() -> bool:
+        with suppress(psycopg.OperationalError):
+            made.append(proxy.rows.key())
+        return bool(made)
+
+    wait_until(make, what="Postgres to be back")
+    return made[0]

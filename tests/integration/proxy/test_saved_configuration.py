@@ -116,6 +116,23 @@ def test_a_worker_starts_and_serves_while_postgres_is_dead(
             postgres.start()
 
 
+def test_a_restored_backup_wins_over_the_file_even_if_its_version_is_the_same(
+    postgres: Postgres, database: DatabaseSettings, first: Proxy, tmp_path: Path, encryption_key: bytes
+) -> None:
+    keep(first, encryption_key)
+    first.process.kill()
+    first.process.wait(10)
+    with first.rows.transaction() as conn:
+        conn.execute("UPDATE deployments SET name = 'restored'")
+    reachable(postgres, database, allowed=False)
+    with started_again(first, database, tmp_path, encryption_key) as second:
+        wait_until(second.ready, what="the second proxy to be ready without Postgres")
+        assert second.knows("sim") and not second.knows("restored")
+        reachable(postgres, database, allowed=True)
+        second.wait_for("restored")
+        assert not second.knows("sim")
+
+
 def test_the_file_holds_no_secret_and_is_for_its_owner_alone(first: Proxy, encryption_key: bytes) -> None:
     key = first.rows.key()
     keep(first, encryption_key)
