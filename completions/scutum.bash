@@ -1,7 +1,7 @@
 # Completion of scutum's commands. Generated: scutum completions bash prints it.
 _scutum_verbs() {
   case "$1" in
-    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys settings login logout context' ;;
+    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys settings maintenance login logout context' ;;
     config) printf '%b\n' 'path show' ;;
     providers) printf '%b\n' 'list show add update delete test sim' ;;
     models) printf '%b\n' 'list show add update delete' ;;
@@ -9,13 +9,14 @@ _scutum_verbs() {
     teams) printf '%b\n' 'list show create delete' ;;
     keys) printf '%b\n' 'list show create revoke rotate' ;;
     settings) printf '%b\n' 'list get set' ;;
+    maintenance) printf '%b\n' 'on off status' ;;
     context) printf '%b\n' 'list use add delete' ;;
   esac
 }
 _scutum_flags() {
   case "$1" in
     '') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    install) printf '%b\n' '--from --sha256 --proxy-port --admin-port --proxy-workers --run-as --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    install) printf '%b\n' '--from --sha256 --proxy-port --admin-port --proxy-workers --database-url --redis-url --run-as --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     uninstall) printf '%b\n' '--delete-data --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     up) printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     down) printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
@@ -63,6 +64,10 @@ _scutum_flags() {
     'settings list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings get') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings set') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    maintenance) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'maintenance on') printf '%b\n' '--retry-after --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'maintenance off') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'maintenance status') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     login) printf '%b\n' '--api-key-stdin -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     logout) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     context) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -81,6 +86,8 @@ _scutum_value() {
     'install --proxy-port') echo @none ;;
     'install --admin-port') echo @none ;;
     'install --proxy-workers') echo @none ;;
+    'install --database-url') echo @none ;;
+    'install --redis-url') echo @none ;;
     'install --run-as') echo @none ;;
     'install --home') echo @files ;;
     'install -o'|'install --output') echo 'table json yaml csv' ;;
@@ -251,6 +258,15 @@ _scutum_value() {
     'settings get --context') echo @contexts ;;
     'settings set -o'|'settings set --output') echo 'table json yaml csv' ;;
     'settings set --context') echo @contexts ;;
+    'maintenance -o'|'maintenance --output') echo 'table json yaml csv' ;;
+    'maintenance --context') echo @contexts ;;
+    'maintenance on --retry-after') echo @none ;;
+    'maintenance on -o'|'maintenance on --output') echo 'table json yaml csv' ;;
+    'maintenance on --context') echo @contexts ;;
+    'maintenance off -o'|'maintenance off --output') echo 'table json yaml csv' ;;
+    'maintenance off --context') echo @contexts ;;
+    'maintenance status -o'|'maintenance status --output') echo 'table json yaml csv' ;;
+    'maintenance status --context') echo @contexts ;;
     'login -o'|'login --output') echo 'table json yaml csv' ;;
     'login --context') echo @contexts ;;
     'logout -o'|'logout --output') echo 'table json yaml csv' ;;

@@ -1,6 +1,6 @@
 # Completion of scutum's commands. Generated: scutum completions fish prints it.
 function __scutum_at
-    set -l known install uninstall up down restart ps logs status config 'config path' 'config show' version completions chat usage providers 'providers list' 'providers show' 'providers add' 'providers update' 'providers delete' 'providers test' 'providers sim' models 'models list' 'models show' 'models add' 'models update' 'models delete' aliases 'aliases list' 'aliases set' 'aliases delete' teams 'teams list' 'teams show' 'teams create' 'teams delete' keys 'keys list' 'keys show' 'keys create' 'keys revoke' 'keys rotate' settings 'settings list' 'settings get' 'settings set' login logout context 'context list' 'context use' 'context add' 'context delete'
+    set -l known install uninstall up down restart ps logs status config 'config path' 'config show' version completions chat usage providers 'providers list' 'providers show' 'providers add' 'providers update' 'providers delete' 'providers test' 'providers sim' models 'models list' 'models show' 'models add' 'models update' 'models delete' aliases 'aliases list' 'aliases set' 'aliases delete' teams 'teams list' 'teams show' 'teams create' 'teams delete' keys 'keys list' 'keys show' 'keys create' 'keys revoke' 'keys rotate' settings 'settings list' 'settings get' 'settings set' maintenance 'maintenance on' 'maintenance off' 'maintenance status' login logout context 'context list' 'context use' 'context add' 'context delete'
     set -l path ""
     for word in (commandline -opc)[2..-1]
         set -l longer (string trim -- "$path $word")
@@ -36,6 +36,7 @@ complete -c scutum -n '__scutum_at ""' -a aliases -d 'Names such as fast or smar
 complete -c scutum -n '__scutum_at ""' -a teams -d 'The teams that keys belong to, spend is reported for each.'
 complete -c scutum -n '__scutum_at ""' -a keys -d 'The keys that clients authenticate with. A key itself is shown once, when it is made.'
 complete -c scutum -n '__scutum_at ""' -a settings -d 'The server'"'"'s own settings; they take effect while it runs.'
+complete -c scutum -n '__scutum_at ""' -a maintenance -d 'Let no new requests in while something is mended; those in flight are finished.'
 complete -c scutum -n '__scutum_at ""' -a login -d 'Log in to the context'"'"'s server with its master key.'
 complete -c scutum -n '__scutum_at ""' -a logout -d 'Forget the context'"'"'s session.'
 complete -c scutum -n '__scutum_at ""' -a context -d 'The servers that this command knows.'
@@ -45,6 +46,8 @@ complete -c scutum -n '__scutum_at "install"' -l sha256 -x -d 'The wheel'"'"'s s
 complete -c scutum -n '__scutum_at "install"' -l proxy-port -x -d 'Where clients connect (4000).'
 complete -c scutum -n '__scutum_at "install"' -l admin-port -x -d 'Where the admin API listens (8086).'
 complete -c scutum -n '__scutum_at "install"' -l proxy-workers -x -d 'Proxy processes (one per CPU).'
+complete -c scutum -n '__scutum_at "install"' -l database-url -x -d 'An external PostgreSQL; - reads the URL from standard input.'
+complete -c scutum -n '__scutum_at "install"' -l redis-url -x -d 'An external Redis or Valkey; - reads the URL from standard input.'
 complete -c scutum -n '__scutum_at "install"' -l run-as -x -d 'As root, who runs the services (scutum).'
 complete -c scutum -n '__scutum_at "install"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
 complete -c scutum -n '__scutum_at "install"' -s y -l yes -d 'Ask nothing.'
@@ -260,6 +263,16 @@ complete -c scutum -n '__scutum_at "settings get"' -l context -x -a '(scutum com
 complete -c scutum -n '__scutum_at "settings set"' -a '(scutum completions --live settings 2>/dev/null)'
 complete -c scutum -n '__scutum_at "settings set"' -l dry-run -d 'Show what would change; change nothing.'
 complete -c scutum -n '__scutum_at "settings set"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "maintenance"' -a on -d 'Answer 503 with Retry-After to all new requests but health checks, within a second on every proxy.'
+complete -c scutum -n '__scutum_at "maintenance"' -a off -d 'Take requests again.'
+complete -c scutum -n '__scutum_at "maintenance"' -a status -d 'Show whether maintenance is on, and since when.'
+complete -c scutum -n '__scutum_at "maintenance"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "maintenance on"' -l retry-after -x -d 'When clients may try again (60s).'
+complete -c scutum -n '__scutum_at "maintenance on"' -l dry-run -d 'Show what would change; change nothing.'
+complete -c scutum -n '__scutum_at "maintenance on"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "maintenance off"' -l dry-run -d 'Show what would change; change nothing.'
+complete -c scutum -n '__scutum_at "maintenance off"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "maintenance status"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
 complete -c scutum -n '__scutum_at "login"' -l api-key-stdin -d 'Read the master key from standard input, without a prompt.'
 complete -c scutum -n '__scutum_at "login"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
 complete -c scutum -n '__scutum_at "logout"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'

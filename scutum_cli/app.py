@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "teams": ("scutum_cli.commands.teams", "app", SERVER, "The teams that keys belong to."),
     "keys": ("scutum_cli.commands.keys", "app", SERVER, "The keys that clients authenticate with."),
     "settings": ("scutum_cli.commands.settings", "app", SERVER, "The server's own settings."),
+    "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),
     "login": ("scutum_cli.commands.session", "login_app", SERVER, "Log in to the context's server."),
     "logout": ("scutum_cli.commands.session", "logout_app", SERVER, "Forget the context's session."),
     "context": ("scutum_cli.commands.context", "app", SERVER, "The servers that this command knows."),

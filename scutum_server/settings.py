@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scutum_server import store_urls
 from scutum_server.errors import SettingsError
 
 _FORBIDDEN = {"", "changeme", "change-me", "secret", "password", "postgres", "sk-1234", "admin", "default", "test"}
@@ -31,6 +33,9 @@ class _Env:
                 hint=f"Set {name} in config/.env to at least {_MIN_SECRET} random characters, then: scutum restart",
             )
         return value
+
+    def optional(self, name: str) -> str | None:
+        return self._env.get(name, "").strip() or None
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self._env.get(name, "").strip() or default
@@ -60,6 +65,8 @@ class DatabaseSettings:
     user: str
     dbname: str
     password: str = field(repr=False)
+    options: tuple[tuple[str, str], ...] = ()
+    """Such as sslmode; these win over our own."""
 
     def conninfo(self, **extra: str | int) -> dict[str, str | int]:
         """Keyword arguments for psycopg's connect()."""
@@ -71,6 +78,7 @@ class DatabaseSettings:
             "password": self.password,
             "connect_timeout": 5,
             **extra,
+            **dict(self.options),
         }
 
 
@@ -80,6 +88,10 @@ class RedisSettings:
     port: int
     db: int
     password: str = field(repr=False)
+    user: str | None = None
+    tls: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    """Files for TLS, by redis-py's names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +99,14 @@ class ProxySettings:
     database: DatabaseSettings
     redis: RedisSettings
     master_key: str = field(repr=False)
+    internal_service_key: str | None = field(repr=False)
     encryption_key: bytes = field(repr=False)
     spill_dir: Path
+    state_dir: Path
+    max_stale_seconds: int
+    trusted_proxies: tuple[str, ...]
+    failed_per_minute: int
+    tls: tuple[Path, Path] | None
     host: str
     port: int
     fd: int | None
@@ -118,12 +136,16 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class MigrateSettings:
-    """The owner's connection; `superuser` is set only while roles and the database are created."""
+    """The owner's connection; `superuser` is set only while roles and the database are created.
+
+    `external`: the server may have other users, and its superuser need not be one, but may create roles.
+    """
 
     owner: DatabaseSettings
     superuser: DatabaseSettings | None
     app_user: str
     app_password: str = field(repr=False)
+    external: bool = False
 
 
 def _database(env: _Env, user_var: str, password_var: str, default_user: str) -> DatabaseSettings:
@@ -136,11 +158,36 @@ def _database(env: _Env, user_var: str, password_var: str, default_user: str) ->
     )
 
 
+def _external_database(env: _Env) -> DatabaseSettings | None:
+    url = env.optional("DATABASE_URL")
+    if url is None:
+        return None
+    address = store_urls.postgres("DATABASE_URL", url)
+    return DatabaseSettings(
+        address.host, address.port, address.user, address.path, address.password, options=address.options
+    )
+
+
 def _app_database(env: _Env) -> DatabaseSettings:
+    external = _external_database(env)
+    if external is not None:
+        return external
     return _database(env, "POSTGRES_USER", "POSTGRES_PASSWORD", "scutum_app")
 
 
 def _redis(env: _Env) -> RedisSettings:
+    url = env.optional("REDIS_URL")
+    if url is not None:
+        address = store_urls.redis("REDIS_URL", url)
+        return RedisSettings(
+            address.host,
+            address.port,
+            int(address.path or 0),
+            address.password,
+            user=address.user or None,
+            tls=address.tls,
+            options=address.options,
+        )
     return RedisSettings(
         host=env.text("VALKEY_HOST", "127.0.0.1"),
         port=env.integer("VALKEY_PORT", 6379, 1, 65535),
@@ -163,15 +210,47 @@ def _encryption_key(env: _Env) -> bytes:
     return key
 
 
+def _networks(env: _Env, name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in (env.optional(name) or "").split(",") if part.strip())
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"{name} has an entry that is no address or network: {network[:50]}.",
+                hint=f"{name}=10.0.0.0/8,2001:db8::/32",
+            ) from None
+    return networks
+
+
+def _tls(env: _Env) -> tuple[Path, Path] | None:
+    certificate, key = env.optional("SCUTUM_TLS_CERTIFICATE"), env.optional("SCUTUM_TLS_KEY")
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsError(
+            "SCUTUM_TLS_CERTIFICATE and SCUTUM_TLS_KEY are needed together.",
+            hint="Set both in config/.env, or neither.",
+        )
+    return Path(certificate), Path(key)
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
+    spill_dir = Path(env.text("SCUTUM_SPILL_DIR"))
     return ProxySettings(
         database=_app_database(env),
         redis=_redis(env),
         master_key=env.secret("SCUTUM_API_KEY"),
+        internal_service_key=env.secret("INTERNAL_SERVICE_KEY") if env.optional("INTERNAL_SERVICE_KEY") else None,
         encryption_key=_encryption_key(env),
-        spill_dir=Path(env.text("SCUTUM_SPILL_DIR")),
+        spill_dir=spill_dir,
+        state_dir=Path(env.text("SCUTUM_STATE_DIR", str(spill_dir / "state"))),
+        trusted_proxies=_networks(env, "SCUTUM_TRUSTED_PROXIES"),
+        failed_per_minute=env.integer("SCUTUM_FAILED_KEYS_PER_MINUTE", 60),
+        tls=_tls(env),
+        max_stale_seconds=env.integer("SCUTUM_MAX_STALE_SECONDS", 0),
         host=env.text("SCUTUM_PROXY_HOST", "127.0.0.1"),
         port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),
         fd=None if fd < 0 else fd,
@@ -205,7 +284,16 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
 
 def migrate_settings(environ: Mapping[str, str] = os.environ) -> MigrateSettings:
     env = _Env(environ)
-    superuser = None
+    superuser = _external_database(env)
+    if superuser is not None:
+        owner = replace(
+            superuser,
+            user=env.text("POSTGRES_OWNER", "scutum_owner"),
+            password=env.secret("POSTGRES_OWNER_PASSWORD"),
+        )
+        return MigrateSettings(
+            owner, superuser, env.text("POSTGRES_USER", "scutum_app"), env.secret("POSTGRES_PASSWORD"), external=True
+        )
     if environ.get("POSTGRES_SUPERUSER_PASSWORD"):
         base = _database(env, "POSTGRES_SUPERUSER", "POSTGRES_SUPERUSER_PASSWORD", "postgres")
         superuser = DatabaseSettings(base.host, base.port, base.user, "postgres", base.password)

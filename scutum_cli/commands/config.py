@@ -40,6 +40,6 @@ def show(home: options.Home = None) -> None:
     layout = installed(home)
     shown = {name.replace("_", ".", 1): value for name, value in asdict(config.load(layout.yaml_file)).items()}
     for name, value in files.read_env(layout.env_file).items():
-        secret = name in files.GENERATED or any(word in name for word in _SECRET_WORDS)
+        secret = name in files.GENERATED or any(word in name for word in (*_SECRET_WORDS, "_URL"))
         shown[name] = ("set" if value else "missing") if secret else value
     output.emit_object(dict(sorted(shown.items())))

@@ -35,6 +35,18 @@ def install(
     proxy_workers: Annotated[
         str | None, typer.Option("--proxy-workers", help="Proxy processes (one per CPU).", metavar="N")
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            "--database-url", help="An external PostgreSQL; - reads the URL from standard input.", metavar="URL|-"
+        ),
+    ] = None,
+    redis_url: Annotated[
+        str | None,
+        typer.Option(
+            "--redis-url", help="An external Redis or Valkey; - reads the URL from standard input.", metavar="URL|-"
+        ),
+    ] = None,
     run_as: Annotated[
         str | None, typer.Option("--run-as", help="As root: who runs the services (scutum).", metavar="USER")
     ] = None,
@@ -43,6 +55,7 @@ def install(
     dry_run: options.DryRun = False,
 ) -> None:
     """Set up a gateway on this host, from nothing to an answer. Safe to run again at any time."""
+    from scutum_cli.host import stores
     from scutum_cli.host.install import Request
     from scutum_cli.host.installer import perform
     from scutum_cli.host.layout import chosen_home
@@ -55,6 +68,7 @@ def install(
         admin_port=_number(admin_port, "--admin-port", 65_535),
         proxy_workers=_number(proxy_workers, "--proxy-workers", 256),
         run_as=run_as,
+        stores=stores.asked(database_url, redis_url),
     )
     perform(request, dry_run=dry_run, ask=not yes)
 

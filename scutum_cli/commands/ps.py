@@ -37,11 +37,11 @@ def _cells(row: ServiceState) -> list[str]:
     from scutum_cli.host import words
 
     count = f" {len(row.pids)}/{row.wanted}" if row.wanted > 1 else ""
-    last = f"{words.ago(row.last_at)}: {row.last_reason}" if row.last_at is not None else "-"
+    last = f"{words.ago(row.last_at)}: {row.last_reason}" if row.last_at is not None else row.last_reason or "-"
     return [
         row.name,
         row.state + count,
-        " ".join(map(str, row.pids)) or "-",
+        row.external or " ".join(map(str, row.pids)) or "-",
         words.duration(time.time() - row.since) if row.since is not None else "-",
         str(row.restarts),
         words.megabytes(row.memory_bytes) if row.pids else "-",

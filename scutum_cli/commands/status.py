@@ -42,7 +42,8 @@ def _show(seen: Overview) -> None:
         up = words.duration(time.time() - service.since) if service.since is not None else "-"
         again = plural(service.restarts, "restart")
         restarts = f"   {again}, last {words.ago(service.last_at)}" if service.last_at is not None else ""
-        output.emit_text(f"  {service.name:<10} {service.state:<12} {up:<10}{restarts}".rstrip())
+        where = f"external, {service.external}" if service.external else up
+        output.emit_text(f"  {service.name:<10} {service.state:<12} {where:<10}{restarts}".rstrip())
     output.emit_text("")
     output.emit_text(f"  proxy   {seen.proxy_url}")
     output.emit_text(f"  admin   {seen.admin_url}")

@@ -27,7 +27,7 @@ def uninstall(
     dry_run: options.DryRun = False,
 ) -> None:
     """Stop everything and remove this install; data and configuration stay unless told twice."""
-    from scutum_cli.host import removal
+    from scutum_cli.host import config, removal, services
     from scutum_cli.host.layout import installed
 
     layout = installed(home)
@@ -35,6 +35,8 @@ def uninstall(
     output.say(f"Removes from {layout.home}: {', '.join(doomed)}")
     if not delete_data:
         output.say("Keeps: config, data, backups, logs; install again with the same --home to go on with them.")
+    for name, place in services.external(config.load(layout.yaml_file)).items():
+        output.say(f"Leaves the external {name} at {place} as it is.")
     if dry_run:
         if output.style.format != "table":
             output.emit_object(

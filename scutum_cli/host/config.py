@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scutum_cli.errors import CliError
+from scutum_cli.host import files, stores
 from scutum_cli.host.layout import ROOT_HOME
 
 LOOPBACK = "127.0.0.1"
@@ -20,12 +22,16 @@ _SPREAD = 900
 # Without these nobody knows where the install is: a default would be another install's.
 REQUIRED = ("proxy_port", "admin_port", "postgres_port", "valkey_port")
 INCOMPLETE = "config_incomplete"
+_FROM_ENV = {"external_database", "external_redis", "proxy_tls"}
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>[A-Za-z_][\w-]*):(?: +(?P<value>.*))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """What differs from host to host; secrets are in config/.env instead."""
+    """What differs from host to host; secrets are in config/.env instead.
+
+    `external_…` are HOST:PORT of stores that others run; these and `proxy_tls` come from config/.env.
+    """
 
     proxy_port: int = 4000
     admin_port: int = 8086
@@ -34,10 +40,14 @@ class HostConfig:
     proxy_host: str = LOOPBACK
     admin_host: str = LOOPBACK
     proxy_workers: int = 1
+    external_database: str = ""
+    external_redis: str = ""
+    proxy_tls: bool = False
 
     @property
     def proxy_url(self) -> str:
-        return f"http://{reachable(self.proxy_host)}:{self.proxy_port}"
+        scheme = "https" if self.proxy_tls else "http"
+        return f"{scheme}://{reachable(self.proxy_host)}:{self.proxy_port}"
 
     @property
     def admin_url(self) -> str:
@@ -126,7 +136,7 @@ def load(path: Path) -> HostConfig:
             code=INCOMPLETE,
             hint=f"sh install.sh --home {path.parent.parent} --proxy-port P --admin-port P, the same as before",
         )
-    return HostConfig(**fields)  # type: ignore[arg-type]
+    return with_stores(HostConfig(**fields), files.read_env(path.with_name(".env")))  # type: ignore[arg-type]
 
 
 def read(path: Path) -> dict[str, int | str]:
@@ -141,7 +151,7 @@ def read(path: Path) -> dict[str, int | str]:
             continue
         for key, value in values.items() if isinstance(values, dict) else [("", values)]:
             field = f"{section}_{key}".rstrip("_")
-            if field not in HostConfig.__slots__:
+            if field not in HostConfig.__slots__ or field in _FROM_ENV:
                 raise CliError(
                     f"{path} has an unknown setting: {field.replace('_', '.', 1)}.",
                     code="bad_config",
@@ -149,6 +159,16 @@ def read(path: Path) -> dict[str, int | str]:
                 )
             fields[field] = value if field.endswith("_host") else _number(path, field, value)
     return fields
+
+
+def with_stores(host: HostConfig, env_file: Mapping[str, str]) -> HostConfig:
+    """The same with what config/.env says about external stores and TLS."""
+    return replace(
+        host,
+        external_database=stores.place(env_file, stores.DATABASE),
+        external_redis=stores.place(env_file, stores.REDIS),
+        proxy_tls=bool(env_file.get("SCUTUM_TLS_CERTIFICATE")),
+    )
 
 
 def _number(path: Path, field: str, value: str) -> int:

@@ -44,6 +44,8 @@ def all_of(layout: Layout, services: list[ServiceState], proxy: health.Answer, a
 
 def _of_service(layout: Layout, service: ServiceState) -> Finding:
     text, logs = f"{service.name} is {service.state}", layout.says(f"logs --since 10m {service.name}")
+    if service.external:
+        return Finding(f"{text}: {service.last_reason}", "start the external store, or mend its URL in config/.env")
     if service.state == state.FROZEN:
         pids = " ".join(map(str, service.frozen))
         several = f" ({len(service.frozen)} of {service.wanted})" if service.wanted > 1 else ""
@@ -62,14 +64,21 @@ def _of_proxy(layout: Layout, services: list[ServiceState], answer: health.Answe
     logs = layout.says("logs --since 10m proxy")
     if not answer.ok:
         return [Finding("the proxy is not ready" if answer.status else "the proxy does not answer", logs)]
+    found = []
+    if answer.body.get("stale"):
+        age = words.duration(float(answer.body.get("age_seconds") or 0))
+        text = f"the proxy serves from its last configuration, {age} old: it cannot reach the database"
+        found.append(Finding(text, logs))
+    if answer.body.get("maintenance"):
+        found.append(Finding("maintenance is on: new requests are refused", "scutum maintenance off"))
     row = next(service for service in services if service.name == "proxy")
     ready = state.record(layout, "proxy").get("ready")
     waiting = [pid for pid in row.pids if isinstance(ready, list) and pid not in ready]
     if waiting:
         pids = ", ".join(map(str, waiting))
         verb = "is" if len(waiting) == 1 else "are"
-        return [Finding(f"{len(waiting)} of {len(row.pids)} proxies {verb} not ready (pid {pids})", logs)]
-    return []
+        found.append(Finding(f"{len(waiting)} of {len(row.pids)} proxies {verb} not ready (pid {pids})", logs))
+    return found
 
 
 def _of_admin(layout: Layout, answer: health.Answer, bad: set[str]) -> list[Finding]:

@@ -17,7 +17,8 @@ from typing import Any
 from scutum_cli import settings
 from scutum_cli.client.http import AdminClient
 from scutum_cli.errors import HALF_WAY, CliError
-from scutum_cli.host.config import HostConfig, reachable
+from scutum_cli.host import health
+from scutum_cli.host.config import HostConfig
 from scutum_cli.host.layout import Layout
 from scutum_cli.settings import Context
 
@@ -153,7 +154,7 @@ def _call(
     config: HostConfig, method: str, path: str, key: str, body: Any
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status (0: nobody answered), headers in lower case, and the JSON object."""
-    connection = http.client.HTTPConnection(reachable(config.proxy_host), config.proxy_port, timeout=30)
+    connection = health.to_proxy(config, 30)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

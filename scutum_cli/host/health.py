@@ -10,6 +10,8 @@ from typing import Any
 
 from scutum_cli.host.config import HostConfig, reachable
 
+_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -23,9 +25,21 @@ class Answer:
         return self.status == 200
 
 
-def get(host: str, port: int, path: str, timeout: float = 2.0) -> Answer:
+def to_proxy(config: HostConfig, timeout: float) -> http.client.HTTPConnection:
+    """A connection to this host's own proxy. Its certificate names it as clients do, not as loopback: not checked."""
+    host = reachable(config.proxy_host)
+    if not config.proxy_tls:
+        return http.client.HTTPConnection(host, config.proxy_port, timeout=timeout)
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, config.proxy_port, timeout=timeout, context=context)
+
+
+def get(connection: http.client.HTTPConnection, path: str) -> Answer:
     """One GET of a JSON document; never raises for the network."""
-    connection = http.client.HTTPConnection(reachable(host), port, timeout=timeout)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         response = connection.getresponse()
@@ -43,11 +57,12 @@ def get(host: str, port: int, path: str, timeout: float = 2.0) -> Answer:
 
 
 def proxy(config: HostConfig) -> Answer:
-    return get(config.proxy_host, config.proxy_port, "/health/ready")
+    return get(to_proxy(config, _SECONDS), "/health/ready")
 
 
 def admin(config: HostConfig) -> Answer:
-    return get(config.admin_host, config.admin_port, "/health")
+    connection = http.client.HTTPConnection(reachable(config.admin_host), config.admin_port, timeout=_SECONDS)
+    return get(connection, "/health")
 
 
 def accepts(host: str, port: int, timeout: float = 0.5) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scutum_cli import settings
@@ -24,6 +24,7 @@ from scutum_cli.host import (
     process,
     procfs,
     source,
+    stores,
     supervisor,
 )  # fmt: skip
 from scutum_cli.host.config import HostConfig
@@ -46,6 +47,7 @@ class Request:
     admin_port: int | None = None
     proxy_workers: int | None = None
     run_as: str | None = None
+    stores: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Install:
         self.python = preflight.python_for(self.user)
         self.fresh = not self.layout.exists()
         self._written: HostConfig | None = None
+        self._stores = dict(request.stores)
         self.config = self._wanted_config(request)
         self._engine_runs = not self.fresh and supervisor.pid(self.layout) is not None
         preflight.ports(self.config, held_by=(self._written or self.config) if self._engine_runs else None)
@@ -94,7 +97,25 @@ class Install:
                 if error.code != config.INCOMPLETE or not {"proxy_port", "admin_port"} <= {*kept, *asked}:
                     raise
                 base = replace(base, **kept)  # type: ignore[arg-type]
-        return replace(self._with_free_store_ports(base), **asked)
+        base = replace(self._with_free_store_ports(base), **asked)
+        return config.with_stores(base, self._wanted_stores(base)) if self._stores else base
+
+    def _wanted_stores(self, base: HostConfig) -> dict[str, str]:
+        """The URLs that config/.env will hold; refuses to leave data behind in a store of our own."""
+        present = files.read_env(self.layout.env_file)
+        mine = postgres.is_initialised(self.layout.postgres_data) and not base.external_database
+        if stores.DATABASE in self._stores and mine:
+            raise CliError(
+                f"This install keeps its data in its own Postgres, {self.layout.postgres_data}.",
+                code="has_data",
+                hint="--home with another directory for an install on the external one",
+            )
+        wanted = present | self._stores
+        for name in self._stores:
+            problem = stores.answers(wanted, name)
+            if problem is not None:
+                raise CliError(f"The external store does not answer: {problem}.", code="store_unreachable")
+        return wanted
 
     def _with_free_store_ports(self, base: HostConfig) -> HostConfig:
         """While nothing of ours runs, a store's port that another program has is exchanged for a free one."""
@@ -116,9 +137,11 @@ class Install:
     def _plan(self) -> list[Step]:
         layout, host = self.layout, self.config
         packages_need = bool(self._package_need)
-        cluster = not postgres.is_initialised(layout.postgres_data) if self._readable() else True
+        cluster = not host.external_database and not (
+            self._readable() and postgres.is_initialised(layout.postgres_data)
+        )
         same_config = self._written == host
-        env_ready = not self.fresh and not self._missing_secrets()
+        env_ready = not self.fresh and not self._missing_secrets() and not self._new_urls()
         answered = self._engine_runs and same_config and not packages_need
         healthy = answered and health.proxy(host).ok and health.admin(host).ok
         schema_ready = healthy and self._schema_is_current()
@@ -128,7 +151,6 @@ class Install:
             answer = "context and key of its own for this user's command, no other key is touched; one completion"
         linked = path_link.is_ours(path_link.place(), layout) or not path_link.is_free(path_link.place())
         ports = f"proxy {host.proxy_host}:{host.proxy_port}, admin {host.admin_host}:{host.admin_port}"
-        stores = f"Postgres 18 on port {host.postgres_port}, Valkey on port {host.valkey_port}"
         parts = "with its packages" if self._package_need.dependencies else "itself"
         size = f", about {_MEGABYTES} MB" if self._package_need.dependencies else ""
         what = f"Scutum {self.source.version} {parts}{size}, for {self.python}"
@@ -137,8 +159,8 @@ class Install:
             Step(f"configuration and secrets in {layout.config}", not (same_config and env_ready), self._configure),
             Step(what, packages_need, self._install_packages),
             Step(f"database cluster in {layout.postgres_data}", cluster, self._make_cluster),
-            Step("database roles and schema", not schema_ready, self._migrate),
-            Step(f"start {stores}, {ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
+            Step(f"database roles and schema{_at(host.external_database)}", not schema_ready, self._migrate),
+            Step(f"start {_stores(host)}{ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
             Step(answer, not finished, self._first_answer),
             Step(f"link {path_link.place()}", not linked, self._link),
         ]
@@ -149,6 +171,10 @@ class Install:
     def _missing_secrets(self) -> list[str]:
         present = files.read_env(self.layout.env_file)
         return [name for name in files.new_secrets("") if not present.get(name)]
+
+    def _new_urls(self) -> bool:
+        present = files.read_env(self.layout.env_file)
+        return any(present.get(name) != url for name, url in self._stores.items())
 
     def _schema_is_current(self) -> bool:
         schema = health.admin(self.config).body.get("schema")
@@ -248,7 +274,8 @@ class Install:
                     code="secrets_lost",
                     hint=f"put them back from a copy of {layout.env_file.name}, then run the same command again",
                 )
-            if missing:
+            if missing or self._new_urls():
+                present |= self._stores
                 files.write_private(
                     layout.env_file, files.env_text(fresh | {name: value for name, value in present.items() if value})
                 )
@@ -322,3 +349,13 @@ class Install:
         progress.tick()
         self.link = path_link.make(self.layout)
         return []
+
+
+def _stores(host: HostConfig) -> str:
+    """The stores that the plan will start, each with a comma."""
+    own = "" if host.external_database else f"Postgres 18 on port {host.postgres_port}, "
+    return own if host.external_redis else f"{own}Valkey on port {host.valkey_port}, "
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""

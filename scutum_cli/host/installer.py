@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from scutum_cli import errors, output
 from scutum_cli.errors import CliError
-from scutum_cli.host import first_answer, path_link
+from scutum_cli.host import first_answer, path_link, stores
 from scutum_cli.host.install import Install, Request
 from scutum_cli.host.layout import chosen_home
 from scutum_cli.host.progress import Progress
@@ -128,6 +128,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--proxy-port", type=_port, metavar="PORT", help="where clients connect (default 4000)")
     made.add_argument("--admin-port", type=_port, metavar="PORT", help="where the admin API listens (default 8086)")
     made.add_argument("--proxy-workers", type=_count, metavar="N", help="proxy processes (default: one per CPU)")
+    made.add_argument("--database-url", metavar="URL|-", help="an external PostgreSQL; - reads its URL from stdin")
+    made.add_argument("--redis-url", metavar="URL|-", help="an external Redis or Valkey; - reads its URL from stdin")
     made.add_argument("--run-as", metavar="USER", help="as root: the user that runs the services (default scutum)")
     made.add_argument("--yes", "-y", action="store_true", help="ask nothing")
     made.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
@@ -164,6 +166,7 @@ def main() -> None:
             admin_port=options.admin_port,
             proxy_workers=options.proxy_workers,
             run_as=options.run_as,
+            stores=stores.asked(options.database_url, options.redis_url),
         )
         # Running install.sh is consent; only somebody who sits at a terminal is asked.
         perform(request, dry_run=options.dry_run, ask=not options.yes and sys.stdin.isatty())

@@ -48,6 +48,11 @@ class Layout:
         return self.data / "spill"
 
     @property
+    def proxy_state(self) -> Path:
+        """What the proxies of this host keep for each other: the last configuration, counters."""
+        return self.data / "state"
+
+    @property
     def backups(self) -> Path:
         return self.home / "backups"
 

@@ -45,6 +45,9 @@ def migrate(layout: Layout, config: host_config.HostConfig, tick: Tick) -> str:
 @contextmanager
 def _postgres(layout: Layout, config: host_config.HostConfig, tick: Tick) -> Iterator[None]:
     """The running server, or one of our own for the block."""
+    if config.external_database:
+        yield
+        return
     if procfs.running_in(layout.postgres_data, "postgres") and health.accepts(
         host_config.LOOPBACK, config.postgres_port
     ):

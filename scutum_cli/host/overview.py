@@ -54,7 +54,8 @@ def look(layout: Layout) -> Overview:
     services = state.all_services(layout, host)
     proxy, admin = health.proxy(host), health.admin(host)
     found = findings.all_of(layout, services, proxy, admin)
-    if all(service.state == state.DOWN for service in services) or (not proxy.status and not admin.status):
+    own = [service for service in services if not service.external]
+    if all(service.state == state.DOWN for service in own) or (not proxy.status and not admin.status):
         word = DOWN
     else:
         word = DEGRADED if found else HEALTHY

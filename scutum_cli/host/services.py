@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scutum_cli.host import stores
 from scutum_cli.host.config import LOOPBACK, HostConfig
 from scutum_cli.host.files import GENERATED
 from scutum_cli.host.layout import Layout
@@ -47,11 +48,26 @@ SERVICES: tuple[Service, ...] = (
     ),
     Service("worker", (*_DATABASE, "VALKEY_PASSWORD")),
     # A little longer than the proxy's own drain limit.
-    Service("proxy", (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY"), grace=40),
+    Service(
+        "proxy",
+        (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY"),
+        grace=40,
+    ),
 )  # fmt: skip
 MIGRATE = Service("migrate", (*_DATABASE, "POSTGRES_OWNER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD"))
 BY_NAME = {service.name: service for service in (*SERVICES, MIGRATE)}
 NAMES = tuple(service.name for service in SERVICES)
+
+
+def external(config: HostConfig) -> dict[str, str]:
+    """HOST:PORT of the stores that this install does not run itself, by service name."""
+    places = {"postgres": config.external_database, "valkey": config.external_redis}
+    return {name: place for name, place in places.items() if place}
+
+
+def own(config: HostConfig) -> tuple[Service, ...]:
+    """The services that this install runs, in starting order."""
+    return tuple(service for service in SERVICES if service.name not in external(config))
 
 
 def environment(
@@ -68,18 +84,36 @@ def environment(
         {name: value for name, value in env_file.items() if name.startswith("SCUTUM_") and name not in GENERATED}
     )
     env.update({name: env_file[name] for name in service.secrets if name in env_file})
+    env.update(_stores(service, config, env_file))
     env.update(
         PYTHONUNBUFFERED="1",
-        POSTGRES_HOST=LOOPBACK,
-        POSTGRES_PORT=str(config.postgres_port),
-        VALKEY_HOST=LOOPBACK,
-        VALKEY_PORT=str(config.valkey_port),
         SCUTUM_PROXY_HOST=config.proxy_host,
         SCUTUM_PROXY_PORT=str(config.proxy_port),
         SCUTUM_ADMIN_HOST=config.admin_host,
         SCUTUM_ADMIN_PORT=str(config.admin_port),
         SCUTUM_PROXY_URL=config.proxy_url,
         SCUTUM_SPILL_DIR=str(layout.spill),
+        SCUTUM_STATE_DIR=str(layout.proxy_state),
         SCUTUM_WORKER_STATUS_FILE=str(layout.services / "worker-status.json"),
     )
+    return env
+
+
+def _stores(service: Service, config: HostConfig, env_file: Mapping[str, str]) -> dict[str, str]:
+    """Where the stores are. Of an external database only `migrate` gets the URL as it is: the others have a role of
+    their own there, which may not change the schema nor rewrite the audit log.
+    """
+    env: dict[str, str] = {}
+    if config.external_database:
+        url = env_file[stores.DATABASE]
+        user, password = env_file.get("POSTGRES_USER", "scutum_app"), env_file.get("POSTGRES_PASSWORD", "")
+        env["DATABASE_URL"] = url if service is MIGRATE else stores.as_user(url, user, password)
+    else:
+        env.update(POSTGRES_HOST=LOOPBACK, POSTGRES_PORT=str(config.postgres_port))
+    if service is MIGRATE:
+        return env
+    if config.external_redis:
+        env["REDIS_URL"] = env_file[stores.REDIS]
+    else:
+        env.update(VALKEY_HOST=LOOPBACK, VALKEY_PORT=str(config.valkey_port))
     return env

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from scutum_cli.host import procfs
+from scutum_cli.host import files, procfs, stores
 from scutum_cli.host.config import HostConfig
 from scutum_cli.host.launch import delay
 from scutum_cli.host.layout import Layout
-from scutum_cli.host.services import NAMES
+from scutum_cli.host.services import NAMES, external
 
 RUNNING, STARTING, WAITING, DOWN = "running", "starting", "waiting", "down"
 ORPHANED, FROZEN = "unsupervised", "frozen"
@@ -22,6 +22,7 @@ class ServiceState:
     """One service: `since` and `last_at` are seconds since the epoch, `last_reason` why it last ended by itself.
 
     `frozen`: pids that a signal stopped; `abandoned`: its supervisor is gone and has not stopped it.
+    `external` is HOST:PORT of a store that others run; its state is whether it answers.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ServiceState:
     last_at: float | None
     frozen: tuple[int, ...] = ()
     abandoned: bool = False
+    external: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         uptime = None if self.since is None else round(time.time() - self.since, 1)
@@ -48,6 +50,7 @@ class ServiceState:
             "memory_bytes": self.memory_bytes,
             "restarts": self.restarts,
             "last_restart": last,
+            "external": self.external,
         }
 
 
@@ -55,7 +58,30 @@ def all_services(layout: Layout, config: HostConfig) -> list[ServiceState]:
     """Every service in starting order."""
     found = procfs.of_home(layout.home)
     supervised = any(process.service == procfs.SUPERVISOR for process in found)
-    return [_one(layout, config, name, mains(found, name), supervised=supervised) for name in NAMES]
+    elsewhere = external(config)
+    return [
+        _outside(layout, name, elsewhere[name])
+        if name in elsewhere
+        else _one(layout, config, name, mains(found, name), supervised=supervised)
+        for name in NAMES
+    ]
+
+
+def _outside(layout: Layout, name: str, place: str) -> ServiceState:
+    variable = stores.DATABASE if name == "postgres" else stores.REDIS
+    problem = stores.answers(files.read_env(layout.env_file), variable)
+    return ServiceState(
+        name=name,
+        state=RUNNING if problem is None else DOWN,
+        pids=(),
+        wanted=0,
+        since=None,
+        memory_bytes=0,
+        restarts=0,
+        last_reason=problem,
+        last_at=None,
+        external=place,
+    )
 
 
 def mains(found: list[procfs.Found], service: str) -> list[procfs.Found]:

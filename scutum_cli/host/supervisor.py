@@ -14,7 +14,7 @@ from scutum_cli.errors import HALF_WAY, UNREACHABLE, CliError
 from scutum_cli.host import files, process, procfs
 from scutum_cli.host.config import HostConfig
 from scutum_cli.host.layout import Layout
-from scutum_cli.host.services import PASSED_ON, PROXY_SOCKET, SERVICES
+from scutum_cli.host.services import PASSED_ON, PROXY_SOCKET, SERVICES, own
 
 # Unix socket paths end at 107 bytes, so these are relative to run/, where supervisor and client both stand.
 _ENDPOINT = "ipc://control.sock"
@@ -38,14 +38,14 @@ def config_text(config: HostConfig) -> str:
         f"\n[socket:{PROXY_SOCKET}]\nhost = {config.proxy_host}\nport = {config.proxy_port}\nbacklog = 2048\n"
     )
     parts = [head]
-    for position, service in enumerate(SERVICES):
+    for service in own(config):
         is_proxy = service.name == "proxy"
         descriptor = f" $(circus.sockets.{PROXY_SOCKET})" if is_proxy else ""
         parts.append(
             f"\n[watcher:{service.name}]\n"
             f"cmd = ../current/venv/bin/python -I -m scutum_cli.host.launch {service.name}{descriptor}\n"
             f"numprocesses = {config.proxy_workers if is_proxy else 1}\n"
-            f"priority = {len(SERVICES) - position}\n"
+            f"priority = {len(SERVICES) - SERVICES.index(service)}\n"
             f"stop_signal = {int(service.stop_signal)}\ngraceful_timeout = {service.grace}\n"
             f"use_sockets = {is_proxy}\ncopy_env = True\nclose_child_stdout = True\n"
             "stderr_stream.class = scutum_supervise.LineFile\n"

@@ -36,6 +36,16 @@ KNOWN: dict[str, Known] = {
         0,
         "Seconds for which a rotated key's former secret still opens when the caller does not say.",
     ),
+    "maintenance.enabled": Known(
+        bool,
+        False,
+        "Whether the proxies answer 503 `maintenance` to every new request; those in flight are finished.",
+    ),
+    "maintenance.retry_after_seconds": Known(
+        Annotated[int, Meta(ge=1, le=86400)],
+        60,
+        "When clients may try again during maintenance, in seconds (Retry-After).",
+    ),
 }
 
 

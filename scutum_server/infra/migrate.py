@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy
@@ -43,27 +45,102 @@ def head() -> str:
 
 
 def prepare_cluster(settings: MigrateSettings) -> None:
-    """As superuser: create roles, database and the vector extension where they are missing, and set passwords."""
+    """As superuser: create roles, database and the vector extension where they are missing, and set passwords.
+
+    On an external server the superuser may be any role that can create roles. Raises MigrationError when it cannot, or
+    when the roles belong to another install: roles are the whole server's, and a new password would lock that one out.
+    """
     if settings.superuser is None:
         return
-    owner, app = settings.owner, settings.app_user
-    with psycopg.connect(**settings.superuser.conninfo(), autocommit=True) as conn:  # type: ignore[arg-type]
-        for role in _ROLES:
-            if not conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-                conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-        for role, password in ((owner.user, owner.password), (app, settings.app_password)):
+    owner = settings.owner
+    passwords = ((owner.user, owner.password), (settings.app_user, settings.app_password))
+    with _administer(settings.superuser, external=settings.external) as conn:
+        missing = {role for role in _ROLES if not _can_log_in(conn, role, exists=True)}
+        if settings.external:
+            _may_create_roles(conn, missing)
+            for role, password in passwords:
+                if _can_log_in(conn, role) and not _opens(settings.superuser, role, password):
+                    raise MigrationError(
+                        f"The role {role} exists on this server with another password.",
+                        hint="Take the POSTGRES_… passwords of the install that made it, or drop the role.",
+                    )
+        for role in sorted(missing):
+            conn.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+        if settings.external and missing:
+            # Who is no superuser must be a member of a role to give something to it.
+            conn.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner.user)))
+        for role, password in passwords:
             verifier = conn.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
             conn.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)))
         if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (owner.dbname,)).fetchone():
             conn.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(owner.dbname), sql.Identifier(owner.user))
             )
-    base = settings.superuser
-    inside = DatabaseSettings(base.host, base.port, base.user, owner.dbname, base.password)
-    with psycopg.connect(**inside.conninfo(), autocommit=True) as conn:  # type: ignore[arg-type]
-        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    with psycopg.connect(**replace(settings.superuser, dbname=owner.dbname).conninfo(), autocommit=True) as conn:  # type: ignore[arg-type]
+        _create_extension(conn)
         conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        grant = sql.SQL("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {} TO {}")
+        conn.execute(grant.format(sql.Identifier(owner.dbname), sql.Identifier(owner.user)))
         conn.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(owner.user)))
+
+
+def _create_extension(conn: _Connection) -> None:
+    try:
+        conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except psycopg.errors.InsufficientPrivilege:
+        hint = f"Have a superuser run CREATE EXTENSION vector in the database {conn.info.dbname}, then again."
+        raise MigrationError("The role of DATABASE_URL may not create the extension vector.", hint=hint) from None
+    except (psycopg.errors.UndefinedFile, psycopg.errors.FeatureNotSupported):
+        raise MigrationError(
+            "This PostgreSQL lacks the extension vector.", hint="Install pgvector on the database's host."
+        ) from None
+
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def _administer(settings: DatabaseSettings, *, external: bool) -> _Connection:
+    """A connection to the settings' database, or to `postgres` while that does not exist."""
+    try:
+        return psycopg.connect(**settings.conninfo(), autocommit=True)  # type: ignore[arg-type]
+    except psycopg.OperationalError as error:
+        if "does not exist" in str(error) and settings.dbname in str(error) and settings.dbname != "postgres":
+            return _administer(replace(settings, dbname="postgres"), external=external)
+        if not external:
+            raise
+        raise MigrationError(
+            f"PostgreSQL at {settings.host}:{settings.port} does not let {settings.user} in: {_reason(error)}.",
+            hint="Mend DATABASE_URL in config/.env, or the server's rules for this host.",
+        ) from None
+
+
+def _reason(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].rpartition("FATAL:")[2].strip().rstrip(".") if lines else type(error).__name__
+
+
+def _can_log_in(conn: _Connection, role: str, *, exists: bool = False) -> bool:
+    """Whether the role may log in, or (`exists`) is there at all."""
+    row = conn.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    return row is not None and (exists or bool(row[0]))
+
+
+def _opens(settings: DatabaseSettings, role: str, password: str) -> bool:
+    try:
+        psycopg.connect(**replace(settings, user=role, password=password).conninfo()).close()  # type: ignore[arg-type]
+    except psycopg.OperationalError as error:
+        # A database that does not exist, or that the role may not enter, is said after the password was right.
+        return "password authentication failed" not in str(error)
+    return True
+
+
+def _may_create_roles(conn: _Connection, missing: set[str]) -> None:
+    row = conn.execute("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user").fetchone()
+    if missing and not (row and row[0]):
+        raise MigrationError(
+            f"The role of DATABASE_URL may not create roles, and {', '.join(sorted(missing))} are missing.",
+            hint="Use a role with CREATEROLE: it serves for the schema only, the services get roles of their own.",
+        )
 
 
 def upgrade(owner: DatabaseSettings) -> tuple[str | None, str]:

@@ -8,12 +8,15 @@ from urllib.parse import unquote
 import msgspec
 
 from scutum_server.errors import InvalidInput, NotFound, Unavailable
-from scutum_server.proxy import pipeline
+from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy import exposition, pipeline
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.endpoints import BY_PATH, MODEL, MODEL_PREFIX
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.proxy.protocol import SCOPE_KEY, Exchange
+from scutum_server.wire.errors import body_of
 
+_METRICS: Final = b"content-type: " + exposition.CONTENT_TYPE + b"\r\ncache-control: no-store\r\n"
 _JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
 
@@ -35,26 +38,76 @@ class App:
         model = ""
         if endpoint is None and path.startswith(MODEL_PREFIX):
             endpoint, model = MODEL, unquote(path[len(MODEL_PREFIX) :])
-        if endpoint is None:
-            self._other(exchange, path)
+        gateway = self._gateway
+        if endpoint is None and await self._is_operators(exchange, path):
             return
-        call = Call(exchange, endpoint, self._gateway, self._gateway.feed.current)
-        if scope["method"] != endpoint.method:
+        snapshot = gateway.feed.current
+        call = Call(exchange, endpoint or MODEL, gateway, snapshot)
+        if snapshot.maintenance:
+            _refuse_for_maintenance(call)
+        elif endpoint is None:
+            pipeline.refuse(
+                call, NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
+            )
+        elif scope["method"] != endpoint.method:
             pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
-        elif not self._gateway.feed.loaded:
-            reason = "The gateway has not read its configuration yet: try again."
-            pipeline.refuse(call, Unavailable(reason, code="not_ready"))
+        elif not gateway.feed.usable:
+            pipeline.refuse(call, _not_ready(gateway))
         else:
             call.requested_model = model
             await pipeline.run(call)
+        if not call.accounted:
+            gateway.metrics.other(endpoint.route if endpoint else "other", exchange.status or pipeline.CLIENT_CLOSED)
 
-    def _other(self, exchange: Exchange, path: bytes) -> None:
+    async def _is_operators(self, exchange: Exchange, path: bytes) -> bool:
+        """Answers health checks and /metrics; False for any other path."""
         if path == b"/health/live":
             exchange.respond(200, _JSON, b'{"status":"ok"}')
         elif path == b"/health/ready":
-            ready = self._gateway.ready
-            state = "ready" if ready else "draining" if self._gateway.draining else "starting"
-            exchange.respond(200 if ready else 503, _JSON, msgspec.json.encode({"status": state}))
+            status, state = readiness(self._gateway)
+            exchange.respond(status, _JSON, msgspec.json.encode(state))
+        elif path == b"/metrics":
+            if _may_read_metrics(exchange, self._gateway.metrics_keys):
+                counts = await self._gateway.metrics.gather()
+                exchange.respond(200, _METRICS, exposition.render(counts))
+            else:
+                body = body_of(401, "Metrics need the internal service key or the master key.", "invalid_api_key")
+                exchange.respond(401, _JSON + b"www-authenticate: Bearer\r\n", body)
         else:
-            error = NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
-            pipeline.refuse(Call(exchange, MODEL, self._gateway, self._gateway.feed.current), error)
+            return False
+        return True
+
+
+def _may_read_metrics(exchange: Exchange, hashes: set[bytes]) -> bool:
+    shown = next((value for name, value in exchange.scope["headers"] if name == b"authorization"), b"")
+    scheme, _, token = shown.partition(b" ")
+    return scheme.lower() == b"bearer" and key_hash(token.strip()) in hashes
+
+
+def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:
+    """Status and document of /health/ready."""
+    feed = gateway.feed
+    if gateway.draining:
+        return 503, {"status": "draining"}
+    if not feed.loaded:
+        return 503, {"status": "starting"}
+    state: dict[str, object] = {"status": "ready" if feed.usable else "stale", "stale": feed.stale}
+    if feed.stale:
+        state["age_seconds"] = round(feed.age(), 1)
+    if feed.current.maintenance:
+        state["maintenance"] = True
+    return 200 if feed.usable else 503, state
+
+
+def _refuse_for_maintenance(call: Call) -> None:
+    wait = call.snapshot.maintenance
+    call.error_kind = "maintenance"
+    body = body_of(503, f"The gateway is in maintenance: try again in {wait} s.", "maintenance")
+    call.exchange.respond(503, call.head(pipeline.JSON) + b"retry-after: %d\r\n" % wait, body)
+
+
+def _not_ready(gateway: Gateway) -> Unavailable:
+    if gateway.feed.loaded:
+        reason = "The gateway's configuration is older than its operator allows: its database is away. Try again later."
+        return Unavailable(reason, code="configuration_stale")
+    return Unavailable("The gateway has not read its configuration yet: try again.", code="not_ready")

@@ -115,7 +115,7 @@ class Call:
             cost = deployment.price(self.tokens)
             self.cost, price_source = cost.nano_usd, cost.source
         user = self.parsed.user if self.parsed is not None else None
-        self.gateway.journal.append(
+        self.gateway.record(
             UsageRecord(
                 request_id=self.id,
                 status=status,

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sized
 from typing import Final
 
-from scutum_server.infra.crypto import SecretBox
+from scutum_server.infra.crypto import SecretBox, key_hash
 from scutum_server.infra.redis import make_redis
+from scutum_server.proxy.addresses import Throttle, TrustedProxies
+from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
+from scutum_server.proxy.metrics import Metrics
+from scutum_server.proxy.scribe import Scribe
 from scutum_server.proxy.snapshot import Snapshot
-from scutum_server.proxy.store import ConfigStore
+from scutum_server.proxy.store import SHAPE, ConfigStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
+from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.store import UsageStream
 
 log = logging.getLogger(__name__)
@@ -28,22 +34,39 @@ class Gateway:
     def __init__(self, settings: ProxySettings) -> None:
         self.max_body_bytes = settings.max_body_bytes
         self.failed_authentications = 0
+        self._reported_failures = 0
         self.draining = False
+        self.addresses = TrustedProxies(settings.trusted_proxies)
+        self.throttle = Throttle(settings.failed_per_minute)
         self.transport = Transport()
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
-        self.feed = ConfigFeed(ConfigStore(settings.database), lambda: Snapshot(settings.master_key, lane_of))
+        saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
+        self.feed = ConfigFeed(
+            ConfigStore(settings.database),
+            lambda: Snapshot(settings.master_key, lane_of),
+            saved,
+            settings.max_stale_seconds,
+        )
+        self._scribe = Scribe(ConfigStore(settings.database), saved)
         self._redis = make_redis(settings.redis, name="proxy")
         self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
+        self.metrics = Metrics(settings.state_dir / "metrics", self._counted)
+        self.metrics_keys = {key_hash(key) for key in (settings.master_key, settings.internal_service_key) if key}
+        self.tasks: Sized = ()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
-        return self.feed.loaded and not self.draining
+        return self.feed.usable and not self.draining
 
     def start(self) -> None:
-        """Opens the journal and starts the background tasks; raises OSError when the spill directory is unusable."""
+        """Opens the files and starts the background tasks; raises OSError when the spill directory is unusable."""
         self.journal.open()
-        for work in (self.feed.run(), self.journal.run(), self._report()):
+        try:
+            self.metrics.open()
+        except OSError as error:
+            log.warning("counters stay this worker's own: %s cannot be used: %s", error.filename, error.strerror)
+        for work in (self.feed.run(), self._scribe.run(), self.journal.run(), self.metrics.run(), self._report()):
             self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
@@ -51,13 +74,34 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._scribe.close()
         self.transport.close()
         await self.journal.close()
+        self.metrics.close()
         await self._redis.aclose()
+
+    def record(self, record: UsageRecord) -> None:
+        """Keeps a request's usage record, on disk, and counts it."""
+        self.journal.append(record)
+        self.metrics.observe(record)
+
+    def _counted(self) -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
+        gauges: dict[str, float] = {
+            "workers": 1,
+            "requests_in_flight": len(self.tasks),
+            "journal_backlog_bytes": self.journal.pending_bytes,
+        }
+        plain = {
+            "authentication_failures": self.failed_authentications,
+            "journal_records": self.journal.counters.appended,
+            "journal_records_dropped": self.journal.counters.dropped,
+        }
+        return gauges, {"configuration_age_seconds": self.feed.age() if self.feed.loaded else 0.0}, plain
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(REPORT_S)
-            if self.failed_authentications:
-                log.warning("%d requests with an invalid key in the last minute", self.failed_authentications)
-                self.failed_authentications = 0
+            failed = self.failed_authentications - self._reported_failures
+            if failed:
+                log.warning("%d requests with an invalid key in the last minute", failed)
+                self._reported_failures = self.failed_authentications

@@ -19,6 +19,7 @@ from scutum_server.infra import logs
 from scutum_server.proxy.app import App
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.proxy.protocol import Protocol
+from scutum_server.proxy.tls import Certificate
 from scutum_server.settings import ProxySettings
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def _listen(settings: ProxySettings) -> socket.socket:
 
 
 async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
+    certificate = Certificate(*settings.tls) if settings.tls is not None else None
     gateway = Gateway(settings)
     try:
         gateway.start()
@@ -101,11 +103,16 @@ async def _serve(settings: ProxySettings, listener: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.drain_seconds,
         backlog=2048,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
     )
     server = Server(config, gateway)
+    gateway.tasks = server.server_state.tasks
+    watch = None if certificate is None else asyncio.create_task(certificate.watch())
     try:
         if settings.fd is not None:
             await server.wait_for_configuration()
         await server.serve(sockets=[listener])
     finally:
+        if watch is not None:
+            watch.cancel()
         await gateway.stop()

@@ -7,7 +7,6 @@ known and nothing was spent yet.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from typing import Final
@@ -16,6 +15,7 @@ import msgspec
 
 from scutum_server.errors import Forbidden, InvalidInput, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
 from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.forward import forward
 from scutum_server.proxy.protocol import ClientDisconnected
@@ -76,7 +76,11 @@ def authenticate(call: Call) -> None:
     snapshot = call.snapshot
     found = snapshot.credentials.get(key_hash(presented)) if presented else None
     if found is None or found[1] <= time.time():
-        call.gateway.failed_authentications += 1
+        gateway, scope = call.gateway, call.exchange.scope
+        gateway.failed_authentications += 1
+        wait = gateway.throttle.failed(gateway.addresses.client(scope))
+        if wait is not None:
+            raise TooManyFailuresError(wait)
         raise Unauthenticated(
             "The API key is not valid. Send a valid key as `Authorization: Bearer KEY` or `x-api-key: KEY`."
         )
@@ -92,13 +96,8 @@ def authenticate(call: Call) -> None:
 
 
 def _address_allowed(call: Call, networks: tuple[Network, ...]) -> bool:
-    peer = call.exchange.scope["client"]
-    if peer is None:
-        return False
-    address = ipaddress.ip_address(peer[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return any(address in network for network in networks)
+    address = call.gateway.addresses.client(call.exchange.scope)
+    return address is not None and any(address in network for network in networks)
 
 
 async def read(call: Call) -> None:
@@ -148,6 +147,8 @@ def refuse(call: Call, error: ScutumError) -> None:
         head += b"retry-after: %b\r\n" % error.retry_after
     elif isinstance(error, Unavailable):
         head += b"retry-after: 1\r\n"
+    elif isinstance(error, TooManyFailuresError):
+        head += b"retry-after: %d\r\n" % error.retry_after
     elif error.status == 401:
         head += b"www-authenticate: Bearer\r\n"
     exchange.respond(error.status, head, render(error))

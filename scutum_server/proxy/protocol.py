@@ -41,6 +41,7 @@ class Exchange(RequestResponseCycle):
     body_seconds = 300.0
     task: asyncio.Task[None]
     chunked = True
+    status = 0
     is_head = False
     malformed = False
     on_writable: Callable[[], None] | None = None
@@ -92,6 +93,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected or self.response_started:
             return
         self.response_started = self.response_complete = True
+        self.status = status
         connection = b"" if self.keep_alive else b"connection: close\r\n"
         self.transport.write(
             b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
@@ -104,6 +106,7 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         self.response_started = True
+        self.status = status
         self.chunked = self.scope["http_version"] == "1.1"
         self.keep_alive = self.keep_alive and self.chunked
         coding = b"transfer-encoding: chunked\r\n" if self.chunked else b""

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MASTER_KEY_ID: Final = "master"
 DEFAULT: Final = "default"
+MAINTENANCE_S: Final = 60
 Row = Mapping[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -96,6 +97,9 @@ class Snapshot:
         self.teams: dict[str, Team] = {}
         self.default_team: Team | None = None
         self.models: dict[str, Deployment] = {}
+        self.settings: dict[str, Any] = {}
+        self.maintenance = 0
+        """Retry-After in seconds while the operator wants no new requests, else 0."""
         self._lane_of = lane_of
         self._hashes: dict[str, list[bytes]] = {}
         self._providers: dict[str, Provider] = {}
@@ -121,6 +125,10 @@ class Snapshot:
             _put(self._deployments, object_id, row)
         elif kind == "alias":
             _put(self._aliases, object_id, row and row["targets"])
+        elif kind == "setting":
+            _put(self.settings, object_id, row and row["value"])
+            wait = self.settings.get("maintenance.retry_after_seconds", MAINTENANCE_S)
+            self.maintenance = wait if self.settings.get("maintenance.enabled") else 0
 
     def _put_key(self, key_id: str, row: Row | None) -> None:
         for digest in self._hashes.pop(key_id, ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from hashlib import blake2b
 from typing import Final
 
 import psycopg
@@ -21,6 +22,7 @@ _TEAMS: Final = "SELECT t.id, t.name, t.org_id, o.name AS org_name FROM teams t 
 _PROVIDERS: Final = "SELECT id, name, kind, base_url, api_key_wrapped, settings FROM providers"
 _DEPLOYMENTS: Final = "SELECT id, name, provider_id, upstream_model, settings, created_at FROM deployments"
 _ALIASES: Final = "SELECT name AS id, targets FROM aliases"
+_SETTINGS: Final = "SELECT key AS id, value FROM settings"
 
 _ALL: Final = {
     "team": _TEAMS,
@@ -28,6 +30,7 @@ _ALL: Final = {
     "provider": _PROVIDERS,
     "deployment": _DEPLOYMENTS,
     "alias": _ALIASES,
+    "setting": _SETTINGS,
 }
 _SOME: Final = {
     "team": f"{_TEAMS} WHERE t.id = ANY(%s)",
@@ -35,7 +38,10 @@ _SOME: Final = {
     "provider": f"{_PROVIDERS} WHERE id = ANY(%s)",
     "deployment": f"{_DEPLOYMENTS} WHERE id = ANY(%s)",
     "alias": f"{_ALIASES} WHERE name = ANY(%s)",
+    "setting": f"{_SETTINGS} WHERE key = ANY(%s)",
 }
+SHAPE: Final = blake2b(repr(_ALL).encode(), digest_size=8).hexdigest()
+"""Names the columns that rows have here; rows saved by a release with others cannot be used."""
 _VERSION: Final = "SELECT version FROM config_version"
 _CHANGES: Final = "SELECT version, kind, object_id FROM config_changes WHERE version > %s ORDER BY version"
 _ROWS_PER_FETCH: Final = 1000

@@ -14,6 +14,7 @@ from typing import Final
 from scutum_server.upstream.connection import Connection, Feed, StaleConnectionError
 from scutum_server.upstream.errors import UpstreamDisconnected, UpstreamRefused, UpstreamTimeout
 from scutum_server.upstream.options import Timeouts
+from scutum_server.upstream.resolver import Resolver
 
 MAX_AGE_S: Final = 300.0
 MAX_IDLE: Final = 512
@@ -115,6 +116,7 @@ class Transport:
         self._origins: dict[tuple[str, int, str | None, bool], Origin] = {}
         self._contexts: dict[str | None, ssl.SSLContext] = {}
         self._loop = asyncio.get_running_loop()
+        self._resolver = Resolver()
         self._sweeper: asyncio.TimerHandle | None = self._loop.call_later(SWEEP_S, self._sweep)
         self._sweeps = 0
 
@@ -169,13 +171,7 @@ class Transport:
         limit = timeouts.connect_ms / 1000
         try:
             async with asyncio.timeout(limit):
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(origin, self._loop),
-                    origin.host,
-                    origin.port,
-                    ssl=origin.tls,
-                    server_hostname=origin.host if origin.tls else None,
-                )
+                connection = await self._connect_to_any(origin, await self._resolver.addresses(origin.host))
         except TimeoutError:
             raise UpstreamTimeout(f"The provider did not accept a connection within {limit:g} s.") from None
         except ssl.SSLCertVerificationError as error:
@@ -186,6 +182,27 @@ class Transport:
             reason = error.strerror or "no connection"
             raise UpstreamRefused(f"The provider cannot be reached: {reason.lower()}.") from None
         return connection
+
+    async def _connect_to_any(self, origin: Origin, addresses: list[str]) -> Connection:
+        """The first address that takes a connection; with none, the last one's OSError."""
+        for left, address in enumerate(addresses, 1 - len(addresses)):
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(origin, self._loop),
+                    address,
+                    origin.port,
+                    ssl=origin.tls,
+                    server_hostname=origin.host if origin.tls else None,
+                )
+            except ssl.SSLError:
+                raise
+            except OSError:
+                if left == 0:
+                    self._resolver.forget(origin.host)
+                    raise
+            else:
+                return connection
+        raise OSError("no address")
 
     def _sweep(self) -> None:
         now = self._loop.time()

@@ -10,7 +10,7 @@ from scutum_cli.errors import HALF_WAY, NOT_FOUND, UNREACHABLE, CliError
 from scutum_cli.host import config as host_config
 from scutum_cli.host import files, health, procfs, state, supervisor
 from scutum_cli.host.layout import Layout
-from scutum_cli.host.services import BY_NAME, NAMES
+from scutum_cli.host.services import BY_NAME, NAMES, external, own
 
 Say = Callable[[str], None]
 Tick = Callable[[], None]
@@ -57,6 +57,7 @@ class Embedded:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.config = host_config.load(layout.yaml_file)
+        self.names = tuple(service.name for service in own(self.config))
 
     def is_running(self) -> bool:
         return supervisor.pid(self.layout) is not None
@@ -102,7 +103,7 @@ class Embedded:
         ran = bool(self._processes())
         if self.is_running():
             try:
-                for group in _STOP_ORDER:
+                for group in self._stop_order():
                     say(f"stopping {' and '.join(group)}")
                     supervisor.send(self.layout, *(supervisor.command("stop", name=name) for name in group))
                     tick()
@@ -114,19 +115,24 @@ class Embedded:
 
     def restart(self, names: Sequence[str], say: Say, tick: Tick = _nothing) -> None:
         """Restarts services; the proxy last, through its shared socket, so that no connection is refused."""
-        unknown = [name for name in names if name not in NAMES]
+        unknown = [name for name in names if name not in self.names]
+        if unknown and unknown[0] in external(self.config):
+            raise CliError(
+                f"{unknown[0]} is at {external(self.config)[unknown[0]]} and is not run by this install.",
+                code="external_service",
+            )
         if unknown:
             raise CliError(
                 f"There is no service {unknown[0]!r}.",
                 exit_code=NOT_FOUND,
                 code="service_not_found",
-                hint=f"one of: {', '.join(NAMES)}",
+                hint=f"one of: {', '.join(self.names)}",
             )
         if not self.is_running() or not supervisor.config_is_current(self.layout, self.config):
             self.down(say, tick)
             self.up(say, tick)
             return
-        chosen = [name for name in NAMES if not names or name in names]
+        chosen = [name for name in self.names if not names or name in names]
         for name in chosen:
             say(f"restarting {name}")
             if name == "proxy":
@@ -185,7 +191,7 @@ class Embedded:
 
     def _start_stopped(self) -> bool:
         status = supervisor.send(self.layout, {"command": "status"})[0].get("statuses", {})
-        stopped = [name for name in NAMES if status.get(name) != "active"]
+        stopped = [name for name in self.names if status.get(name) != "active"]
         if stopped:
             supervisor.send(self.layout, *(supervisor.command("start", name=name) for name in stopped))
         proxies = len(state.mains(self._processes(), "proxy"))
@@ -193,6 +199,10 @@ class Embedded:
             self._set_proxies(self.config.proxy_workers)
             return True
         return bool(stopped)
+
+    def _stop_order(self) -> list[list[str]]:
+        groups = [[name for name in group if name in self.names] for group in _STOP_ORDER]
+        return [group for group in groups if group]
 
     def _processes(self) -> list[procfs.Found]:
         return procfs.of_home(self.layout.home)
@@ -227,7 +237,7 @@ class Embedded:
             ("postgres", host_config.LOOPBACK, self.config.postgres_port),
             ("valkey", host_config.LOOPBACK, self.config.valkey_port),
         ):
-            if not health.is_free(host, port):
+            if name in self.names and not health.is_free(host, port):
                 raise CliError(
                     f"Port {port}, which {name} needs, is taken by another program.",
                     code="port_busy",

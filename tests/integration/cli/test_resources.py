@@ -173,3 +173,16 @@ def test_every_change_says_that_the_command_made_it(cli: Cli, gateway: Gateway, 
     with urllib.request.urlopen(asked) as answer:
         latest = json.load(answer)["items"][0]
     assert (latest["action"], latest["source"]) == ("team.create", "cli")
+
+
+def test_maintenance_is_switched_by_a_word_and_leaves_its_mark(cli: Cli) -> None:
+    assert cli.ok("maintenance", "status").out == "off\n"
+    assert cli.ok("maintenance", "on", "--dry-run").code == 0
+    assert cli.ok("maintenance", "status").out == "off\n"
+    on = cli.ok("maintenance", "on", "--retry-after", "2m")
+    assert on.err == "Maintenance is on: new requests get 503 with Retry-After 120 s.\n"
+    shown = cli.ok("maintenance", "status", "-o", "json").json
+    assert (shown["enabled"], shown["retry_after_seconds"]) == (True, 120) and shown["since"]
+    assert cli("maintenance", "on", "--retry-after", "never").code == 2
+    assert cli.ok("maintenance", "off").err == "Maintenance is off.\n"
+    assert cli.ok("maintenance", "status").out == "off\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
-from scutum_cli.host import files, launch, services
+from scutum_cli.errors import CliError
+from scutum_cli.host import config, files, launch, services, stores, supervisor
 from scutum_cli.host.config import HostConfig
 from scutum_cli.host.layout import Layout
 
@@ -54,7 +56,13 @@ def known_to(name: str) -> dict[str, str]:
         ("postgres", set()),
         ("valkey", set()),
         ("worker", {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}),
-        ("proxy", {"POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY"}),
+        (
+            "proxy",
+            {
+                "POSTGRES_PASSWORD", "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
+                "INTERNAL_SERVICE_KEY",
+            },
+        ),
         (
             "admin",
             {
@@ -78,6 +86,45 @@ def test_a_server_learns_its_addresses_and_the_operators_settings() -> None:
     assert env["SCUTUM_PROXY_URL"] == "http://127.0.0.1:4100"
     assert env["SCUTUM_SPILL_DIR"] == "/deploy/data/spill"
     assert env["SCUTUM_MAX_BODY_BYTES"] == "1000000"
+
+
+def test_of_an_external_database_only_the_migration_knows_the_operators_role() -> None:
+    env_file = ENV_FILE | {
+        "DATABASE_URL": "postgresql://dba:of-the-operator@db.example.com/gw?sslmode=require",
+        "REDIS_URL": "rediss://:of-redis@cache.example.com:6380",
+    }
+    host = config.with_stores(HostConfig(), env_file)
+    assert services.external(host) == {"postgres": "db.example.com:5432", "valkey": "cache.example.com:6380"}
+    assert [service.name for service in services.own(host)] == ["admin", "worker", "proxy"]
+    assert "watcher:postgres" not in supervisor.config_text(host)
+    layout = Layout(Path("/deploy"))
+    proxy, migrate = (
+        services.environment(services.BY_NAME[name], layout, host, env_file, {}) for name in ("proxy", "migrate")
+    )
+    password = SECRETS["POSTGRES_PASSWORD"]
+    assert proxy["DATABASE_URL"] == f"postgresql://scutum_app:{password}@db.example.com/gw?sslmode=require"
+    assert proxy["REDIS_URL"] == env_file["REDIS_URL"]
+    assert migrate["DATABASE_URL"] == env_file["DATABASE_URL"]
+    assert "REDIS_URL" not in migrate
+    assert "POSTGRES_HOST" not in proxy and "VALKEY_HOST" not in proxy
+
+
+@pytest.mark.parametrize("flag", [("postgresql://u:sesame@h/d", None), (None, "redis://:sesame@h")])
+def test_a_password_is_not_taken_from_the_command_line(flag: tuple[str | None, str | None]) -> None:
+    with pytest.raises(CliError, match="holds a password") as caught:
+        stores.asked(*flag)
+    assert "sesame" not in str(caught.value) and "standard input" in str(caught.value.hint)
+
+
+def test_urls_come_from_standard_input_a_line_each_or_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "postgresql://u:one@h/d\nredis://:two@h\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    both = {"DATABASE_URL": "postgresql://u:one@h/d", "REDIS_URL": "redis://:two@h"}
+    assert stores.asked("-", "-") == both
+    for name, url in both.items():
+        monkeypatch.setenv(f"SCUTUM_{name}", url)
+    assert stores.asked(None, None) == both
+    assert stores.asked("postgresql://u@other/d", None)["DATABASE_URL"] == "postgresql://u@other/d"
 
 
 def test_every_server_setting_that_is_secret_is_given_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
