@@ -203,7 +203,7 @@ class Provider(TypedDict):
     base_url: str | None
     created_at: str
     id: str
-    kind: Literal['openai', 'sim']
+    kind: Literal['openai', 'anthropic', 'sim']
     models: list[str]
     name: str
     settings: dict[str, Any]
@@ -213,7 +213,7 @@ class Provider(TypedDict):
 class ProviderCreate(TypedDict):
     api_key: NotRequired[str | None]
     base_url: NotRequired[str | None]
-    kind: Literal['openai', 'sim']
+    kind: Literal['openai', 'anthropic', 'sim']
     name: str
     settings: NotRequired[dict[str, Any] | None]
 

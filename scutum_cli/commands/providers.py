@@ -24,13 +24,35 @@ app = typer.Typer(
         "scutum models add gpt-5-mini --provider openai",
     ),
 )
-KINDS = ("openai", "sim")
+KINDS = ("openai", "anthropic", "sim")
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Id or name.")]
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="Where it listens, including /v1.")]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", metavar="URL", help="Where it listens; with /v1 for the kind openai.")
+]
 KeyStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the vendor's key from standard input.")]
 Timeout = Annotated[str | None, typer.Option("--timeout", metavar="10m", help="For a whole call.")]
 CaBundle = Annotated[
     str | None, typer.Option("--ca-bundle", metavar="FILE", help="On the server: who vouches for its certificate.")
+]
+
+Responses = Annotated[
+    str | None,
+    typer.Option(
+        "--responses", metavar="native|translate", help="Whether an openai server has the Responses API itself."
+    ),
+]
+MaxTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-tokens", metavar="N", help="For anthropic: the bound where a client sets none; 4096 by default."
+    ),
+]
+
+StructuredOutput = Annotated[
+    str | None,
+    typer.Option(
+        "--structured-output", metavar="native|tool", help="For anthropic: how the server takes a JSON schema."
+    ),
 ]
 
 
@@ -52,25 +74,29 @@ def show(provider: Provider) -> None:
     epilog=examples(
         "scutum providers add openai --kind openai --api-key-stdin < key.txt",
         "scutum providers add local --kind openai --base-url http://127.0.0.1:8000/v1",
+        "scutum providers add anthropic --kind anthropic --api-key-stdin < key.txt",
         "scutum providers add practice --kind sim",
     )
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     kind: Annotated[
-        str, typer.Option("--kind", metavar="|".join(KINDS), help="openai is any server that speaks its API.")
+        str, typer.Option("--kind", metavar="|".join(KINDS), help="openai and anthropic are any server of that format.")
     ],
     base_url: BaseUrl = None,
     api_key_stdin: KeyStdin = False,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
+    responses: Responses = None,
+    max_tokens: MaxTokens = None,
+    structured_output: StructuredOutput = None,
     dry_run: DryRun = False,
 ) -> None:
     """Add a provider; its key is kept encrypted and never shown again."""
     body: ProviderCreate = {"name": name, "kind": _kind(kind)}
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle)
+    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output)
     if settings:
         body["settings"] = settings
     if dry_run:
@@ -95,6 +121,9 @@ def update(
     api_key_stdin: KeyStdin = False,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
+    responses: Responses = None,
+    max_tokens: MaxTokens = None,
+    structured_output: StructuredOutput = None,
     dry_run: DryRun = False,
 ) -> None:
     """Change a provider; what is not named stays."""
@@ -103,7 +132,7 @@ def update(
         body["name"] = name
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle)
+    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output)
     if settings:
         body["settings"] = settings
     if not body and not api_key_stdin:
@@ -210,12 +239,24 @@ def _kind(text: str) -> Any:
     return text
 
 
-def _settings(timeout: str | None, ca_bundle: str | None) -> dict[str, Any]:
+def _settings(
+    timeout: str | None,
+    ca_bundle: str | None,
+    responses: str | None,
+    max_tokens: str | None,
+    structured_output: str | None,
+) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if timeout is not None:
         settings["timeouts"] = {"total_ms": options.milliseconds(timeout, "--timeout")}
     if ca_bundle is not None:
         settings["ca_bundle"] = ca_bundle
+    if responses is not None:
+        settings["responses"] = responses
+    if max_tokens is not None:
+        settings["max_tokens"] = options.whole(max_tokens, "--max-tokens")
+    if structured_output is not None:
+        settings["structured_output"] = structured_output
     return settings
 
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from scutum_server.errors import Conflict, InvalidInput, NotFound
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
-ProviderKind = Literal["openai", "sim"]
+DEFAULT_BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+ProviderKind = Literal["openai", "anthropic", "sim"]
 ModelKind = Literal["chat", "embedding"]
 
 

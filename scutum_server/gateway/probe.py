@@ -17,7 +17,7 @@ from scutum_server.errors import UpstreamError
 from scutum_server.gateway.models import Failure, Probe, Target
 from scutum_server.infra.crypto import DecryptError, SecretBox
 from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamTimeout
-from scutum_server.upstream.options import OpenAIOptions, SimOptions, Timeouts, parse_options
+from scutum_server.upstream.options import HttpOptions, SimOptions, Timeouts, parse_options
 from scutum_server.upstream.transport import Transport
 
 LONGEST_MS = 30_000
@@ -78,7 +78,7 @@ class Prober:
             raise _explained(error, target) from None
         return _reply(status, body, target)
 
-    async def _over_http(self, target: Target, options: OpenAIOptions, call: _Call) -> tuple[int, bytes]:
+    async def _over_http(self, target: Target, options: HttpOptions, call: _Call) -> tuple[int, bytes]:
         parts = urlsplit(target.provider.base_url or "")
         host, tls = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if tls else 80)
@@ -86,7 +86,9 @@ class Prober:
         try:
             await _resolve(host, port)
             origin = transport.origin(host, port, tls=tls, ca_bundle=options.ca_bundle)
-            payload = _request(parts.netloc, parts.path + call.path, call.body, self._secret(target))
+            payload = _request(
+                parts.netloc, _path(target, parts.path) + call.path, call.body, self._credentials(target)
+            )
             response = await transport.request(origin, payload, _timeouts(options.timeouts), whole=False)
             try:
                 return response.status, await response.body(_MAX_ANSWER)
@@ -100,11 +102,15 @@ class Prober:
         finally:
             transport.close()
 
-    def _secret(self, target: Target) -> str | None:
+    def _credentials(self, target: Target) -> list[str]:
+        """Header lines that say who calls, and in which version of a format."""
+        theirs = target.provider.kind == "anthropic"
+        lines = ["anthropic-version: 2023-06-01"] if theirs else []
         if target.wrapped_key is None:
-            return None
+            return lines
         try:
-            return self._box.unwrap(target.wrapped_key, target.provider.id)
+            secret = self._box.unwrap(target.wrapped_key, target.provider.id)
+            return [*lines, f"x-api-key: {secret}" if theirs else f"authorization: Bearer {secret}"]
         except DecryptError as error:
             raise _CallError(error.code, error.detail, error.hint) from None
 
@@ -114,6 +120,11 @@ _TIMEOUT_HINT = "Is the server overloaded, or is a firewall dropping packets?"
 
 def _call_for(target: Target) -> _Call:
     model = target.upstream_model
+    if target.provider.kind == "anthropic":
+        if model is None:
+            return _Call("/v1/models", None)
+        messages = [{"role": "user", "content": _PROMPT}]
+        return _Call("/v1/messages", {"model": model, "max_tokens": 1, "messages": messages})
     if target.model_kind == "embedding":
         return _Call("/embeddings", {"model": model, "input": "ok"})
     if model is None and target.provider.kind == "openai":
@@ -137,15 +148,13 @@ def _timeouts(own: Timeouts) -> Timeouts:
     )
 
 
-def _request(host: str, path: str, body: dict[str, Any] | None, secret: str | None) -> bytes:
+def _request(host: str, path: str, body: dict[str, Any] | None, credentials: list[str]) -> bytes:
     content = b"" if body is None else msgspec.json.encode(body)
     head = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"host: {host}", "accept: application/json"]
     head += ["accept-encoding: identity", f"user-agent: scutum/{__version__}", "connection: close"]
     if body is not None:
         head += ["content-type: application/json", f"content-length: {len(content)}"]
-    if secret is not None:
-        head.append(f"authorization: Bearer {secret}")
-    return "\r\n".join([*head, "", ""]).encode("latin-1") + content
+    return "\r\n".join([*head, *credentials, "", ""]).encode("latin-1") + content
 
 
 async def _resolve(host: str, port: int) -> None:
@@ -174,7 +183,9 @@ def _explained(error: UpstreamError, target: Target) -> _CallError:
             "Start the server, or correct host and port in base_url.",
         )
     if isinstance(error, UpstreamBadAnswer):
-        return _CallError("not_openai", error.detail, "Is this the address of an OpenAI-compatible server?")
+        return _CallError(
+            _other_format(target, "").failure.code, error.detail, f"Is this the address of {_server(target)}?"
+        )
     return _CallError(error.code, error.detail, error.hint)
 
 
@@ -190,9 +201,14 @@ class _Choice(Struct):
     message: _Message | None = None
 
 
-class _Answer(Struct):
-    """What OpenAI's chat completions, embeddings, model lists and errors have in common with one another."""
+class _Block(Struct):
+    text: str | None = None
 
+
+class _Answer(Struct):
+    """What completions, messages, embeddings, model lists and errors have in common with one another."""
+
+    content: list[_Block] | None = None
     choices: list[_Choice] | None = None
     data: list[dict[str, Any]] | None = None
     error: _Details | str | None = None
@@ -205,18 +221,35 @@ def _reply(status: int, body: bytes, target: Target) -> str:
         answer = _Answer()
     if status >= 300:
         raise _refusal(status, answer, target)
-    if answer.choices:
+    theirs = target.provider.kind == "anthropic"
+    if answer.choices and not theirs:
         message = answer.choices[0].message
         return ((message.content if message else None) or "")[:_LONGEST_REPLY]
+    if answer.content is not None and theirs:
+        return "".join(block.text or "" for block in answer.content)[:_LONGEST_REPLY]
     if answer.data is None:
-        raise _CallError(
-            "not_openai",
-            "The server answered, but not as an OpenAI-compatible server does.",
-            "base_url usually ends in /v1.",
-        )
+        raise _other_format(target, "The server answered, but not as {} does.")
     if target.model is None:
         return f"{len(answer.data)} models on offer"
     return f"{len(answer.data)} embedding"
+
+
+def _server(target: Target) -> str:
+    return "a server of Anthropic's API" if target.provider.kind == "anthropic" else "an OpenAI-compatible server"
+
+
+def _other_format(target: Target, message: str) -> _CallError:
+    """`message` names the kind of server at its `{}`."""
+    if target.provider.kind == "anthropic":
+        return _CallError(
+            "not_anthropic", message.replace("{}", _server(target), 1), "base_url goes without /v1 or /v1/messages."
+        )
+    return _CallError("not_openai", message.replace("{}", _server(target), 1), "base_url usually ends in /v1.")
+
+
+def _path(target: Target, path: str) -> str:
+    """The base URL's path; Anthropic's format has its version in every call's path, so a trailing one is taken off."""
+    return path.removesuffix("/v1") if target.provider.kind == "anthropic" else path
 
 
 def _refusal(status: int, answer: _Answer, target: Target) -> _CallError:
@@ -230,8 +263,7 @@ def _refusal(status: int, answer: _Answer, target: Target) -> _CallError:
         what = f"The provider does not know the model “{target.upstream_model}”.{quoted}"
         return _CallError("model_not_found", what, "Correct the model's upstream_model.")
     if status in {404, 405}:
-        hint = "base_url usually ends in /v1."
-        return _CallError("not_openai", f"There is no OpenAI-compatible API at this address ({status}).{quoted}", hint)
+        return _other_format(target, f"There is no API at this address ({status}) as {{}} has it.{quoted}")
     if 300 <= status < 400:
         return _CallError("redirected", f"The server redirects ({status}).", "Use the address that it redirects to.")
     if status == 429:

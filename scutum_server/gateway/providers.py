@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from scutum_server.gateway.models import DEFAULT_BASE_URL, BadField, NameTaken, Provider, ProviderInUse, Target
+from scutum_server.gateway.models import DEFAULT_BASE_URLS, BadField, NameTaken, Provider, ProviderInUse, Target
 from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
@@ -143,7 +143,7 @@ def _base_url(kind: str, url: str | None) -> str | None:
             raise BadField("The simulator runs inside the proxy and takes no base_url.", param="base_url")
         return None
     if url is None:
-        return DEFAULT_BASE_URL
+        return DEFAULT_BASE_URLS[kind]
     problem = _url_problem(url)
     if problem:
         raise BadField(f"base_url {problem}.", param="base_url", hint="For example: http://127.0.0.1:8000/v1")

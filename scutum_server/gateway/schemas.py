@@ -7,9 +7,11 @@ from pydantic import ConfigDict, Field, SecretStr
 from scutum_server.schemas import Answer, Body, Time
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Url = Annotated[str, Field(max_length=2000, description="Includes /v1.")]
+Url = Annotated[str, Field(max_length=2000, description="With /v1 for the kind openai, without for anthropic.")]
 Secret = Annotated[SecretStr, Field(max_length=8192, description="Kept encrypted; never shown again.")]
-Settings = Annotated[dict[str, Any], Field(description="Time-outs and CA bundle, or the simulator's dials.")]
+Settings = Annotated[
+    dict[str, Any], Field(description="Time-outs, CA bundle and what the kind has, or the simulator's dials.")
+]
 Nano = Annotated[int, Field(ge=0, le=10**12)]
 
 
@@ -21,7 +23,7 @@ class ProviderCreate(Body):
     )
 
     name: Name
-    kind: Literal["openai", "sim"]
+    kind: Literal["openai", "anthropic", "sim"]
     base_url: Url | None = None
     api_key: Secret | None = None
     settings: Settings | None = None
@@ -41,7 +43,7 @@ class ProviderUpdate(Body):
 class Provider(Answer):
     id: str
     name: str
-    kind: Literal["openai", "sim"]
+    kind: Literal["openai", "anthropic", "sim"]
     base_url: str | None
     api_key_hint: Annotated[str | None, Field(description="Beginning and end of the key, or null without one.")]
     settings: Annotated[dict[str, Any], Field(description="What the operator has set; the rest is default.")]

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from scutum_server.proxy.gateway import Gateway
     from scutum_server.proxy.snapshot import Deployment, Snapshot, Team
     from scutum_server.wire.chat import ChatRequest, Usage
+    from scutum_server.wire.completions import CompletionsRequest
     from scutum_server.wire.embeddings import EmbeddingsRequest
+    from scutum_server.wire.messages import CountRequest, MessagesRequest
+    from scutum_server.wire.responses import ResponsesRequest
+
+    Parsed = ChatRequest | CompletionsRequest | EmbeddingsRequest | MessagesRequest | CountRequest | ResponsesRequest
 
 _CLIENT_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -40,8 +45,8 @@ class Call:
 
     __slots__ = (
         "accounted", "body", "client_request_id", "cost", "deployment", "endpoint", "error_kind", "exchange",
-        "first_byte", "gateway", "id", "key", "parsed", "provider_done", "provider_sent", "requested_model",
-        "snapshot", "started", "stream", "team", "tokens", "usage_source",
+        "extra_head", "first_byte", "gateway", "id", "key", "parsed", "provider_done", "provider_sent",
+        "requested_model", "snapshot", "started", "stream", "team", "tokens", "usage_source",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -55,7 +60,9 @@ class Call:
         self.team: Team | None = None
         self.client_request_id: str | None = None
         self.body = b""
-        self.parsed: ChatRequest | EmbeddingsRequest | None = None
+        self.parsed: Parsed | None = None
+        # Anthropic's clients look for the request's id under their own provider's name for it.
+        self.extra_head = b"request-id: %b\r\n" % self.id.encode() if endpoint.shape == "anthropic" else b""
         self.requested_model = ""
         self.deployment: Deployment | None = None
         self.stream = False
@@ -89,16 +96,17 @@ class Call:
         deployment = self.deployment
         cost = b"" if self.stream and self.error_kind is None else b"x-scutum-cost: %b\r\n" % usd(self.cost).encode()
         named = b"" if deployment is None else deployment.head
-        fields = (content_type, self.id.encode(), named, cost, self.overhead() * 1000)
+        fields = (content_type, self.id.encode(), named, cost, self.extra_head, self.overhead() * 1000)
         return (
-            b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%bx-scutum-overhead-ms: %.2f\r\n"
+            b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%b%bx-scutum-overhead-ms: %.2f\r\n"
             % fields
         )
 
     def charge(self, usage: Usage | None, estimate: Tokens | None) -> None:
         """Sets tokens and cost: what the provider reported, else the estimate."""
         if usage is not None and usage.prompt_tokens is not None:
-            self.tokens = Tokens(usage.prompt_tokens, usage.completion_tokens or 0, usage.cached, usage.reasoning)
+            output = usage.completion_tokens or 0
+            self.tokens = Tokens(usage.prompt_tokens, output, usage.cached, usage.reasoning, usage.written)
             self.usage_source = "reported"
         elif estimate is not None:
             self.tokens = estimate

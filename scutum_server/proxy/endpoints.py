@@ -10,21 +10,26 @@ from msgspec import Struct
 
 from scutum_server.proxy import pipeline
 from scutum_server.proxy.call import Call
-from scutum_server.wire import chat, embeddings
+from scutum_server.upstream import native
+from scutum_server.wire import chat, completions, embeddings, messages, responses
+from scutum_server.wire.errors import Shape
 
 
 class Endpoint(Struct, frozen=True):
-    """`route` is the name in records and in a key's `allowed_routes`; `recorded` requests get a usage record."""
+    """`route` is the name in records and in a key's `allowed_routes`; `recorded` requests get a usage record.
+
+    `wire` is the format of request and answer, `shape` that of errors.
+    """
 
     route: str
     method: str
     handle: Callable[[Call], Awaitable[None]]
     recorded: bool = False
-    upstream_path: str = ""
+    wire: str = ""
     noun: str = ""
     kind: str = ""
     decoder: msgspec.json.Decoder[Any] = chat.REQUEST
-    answer: msgspec.json.Decoder[Any] = chat.ANSWER
+    shape: Shape = "openai"
 
 
 CHAT: Final = Endpoint(
@@ -32,7 +37,7 @@ CHAT: Final = Endpoint(
     method="POST",
     handle=pipeline.complete,
     recorded=True,
-    upstream_path="chat/completions",
+    wire=native.CHAT,
     noun="a chat completion",
     kind="chat",
 )
@@ -41,11 +46,49 @@ EMBEDDINGS: Final = Endpoint(
     method="POST",
     handle=pipeline.complete,
     recorded=True,
-    upstream_path="embeddings",
+    wire=native.EMBEDDINGS,
     noun="a list of embeddings",
     kind="embedding",
     decoder=embeddings.REQUEST,
-    answer=embeddings.ANSWER,
+)
+COMPLETIONS: Final = Endpoint(
+    route="/v1/completions",
+    method="POST",
+    handle=pipeline.complete,
+    recorded=True,
+    wire=native.COMPLETIONS,
+    noun="a text completion",
+    decoder=completions.REQUEST,
+)
+RESPONSES: Final = Endpoint(
+    route="/v1/responses",
+    method="POST",
+    handle=pipeline.complete,
+    recorded=True,
+    wire=native.RESPONSES,
+    noun="a response",
+    decoder=responses.REQUEST,
+    shape="responses",
+)
+MESSAGES: Final = Endpoint(
+    route="/v1/messages",
+    method="POST",
+    handle=pipeline.complete,
+    recorded=True,
+    wire=native.MESSAGES,
+    noun="a message",
+    decoder=messages.REQUEST,
+    shape="anthropic",
+)
+COUNT_TOKENS: Final = Endpoint(
+    route="/v1/messages/count_tokens",
+    method="POST",
+    handle=pipeline.count_tokens,
+    recorded=True,
+    wire=native.COUNT_TOKENS,
+    noun="a count of tokens",
+    decoder=messages.COUNT_REQUEST,
+    shape="anthropic",
 )
 MODELS: Final = Endpoint(route="/v1/models", method="GET", handle=pipeline.list_models)
 MODEL: Final = Endpoint(route="/v1/models", method="GET", handle=pipeline.get_model)
@@ -53,6 +96,10 @@ MODEL: Final = Endpoint(route="/v1/models", method="GET", handle=pipeline.get_mo
 BY_PATH: Final[dict[bytes, Endpoint]] = {
     b"/v1/chat/completions": CHAT,
     b"/v1/embeddings": EMBEDDINGS,
+    b"/v1/completions": COMPLETIONS,
+    b"/v1/responses": RESPONSES,
+    b"/v1/messages": MESSAGES,
+    b"/v1/messages/count_tokens": COUNT_TOKENS,
     b"/v1/models": MODELS,
 }
 MODEL_PREFIX: Final = b"/v1/models/"

@@ -11,27 +11,29 @@ import msgspec
 from scutum_server.errors import UpstreamError
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.snapshot import Deployment, Reply
+from scutum_server.proxy.ways import Way, way_of
 from scutum_server.upstream.catalog import Tokens
-from scutum_server.wire.body import with_model
-from scutum_server.wire.chat import BYTES_PER_TOKEN, ChatRequest, Usage, text_tokens
+from scutum_server.upstream.native import COUNT_TOKENS
+from scutum_server.wire.chat import BYTES_PER_TOKEN, text_tokens
 from scutum_server.wire.errors import provider_error
-from scutum_server.wire.sse import DONE, ChatStream
+from scutum_server.wire.steps import Passage, answer_through
 
 log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES: Final = 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+_ASKED: Final = ("messages", "input", "prompt", "system", "instructions", "tools")
+"""Where the formats have what a model reads."""
 JSON: Final = b"application/json"
 EVENTS: Final = b"text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no"
 
 
 async def forward(call: Call, deployment: Deployment) -> None:
     """Calls the deployment and answers; raises UpstreamError, or ProviderError with the provider's own refusal."""
-    show_usage = _wants_usage(call)
-    body = with_model(call.body, deployment.upstream_model, include_usage=call.stream and not show_usage)
+    way = way_of(call, deployment)
     call.provider_sent = perf_counter()
     try:
-        reply = await deployment.provider.lane.call(call.endpoint.upstream_path, body, stream=call.stream)
+        reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=way.fields)
     finally:
         call.provider_done = perf_counter()
     try:
@@ -44,46 +46,40 @@ async def forward(call: Call, deployment: Deployment) -> None:
                 raise UpstreamError(
                     f"The provider {deployment.provider.name} did not answer with a stream.", code="upstream_bad_answer"
                 )
-            await _stream(call, deployment, reply, show_usage=show_usage)
+            await _stream(call, deployment, reply, way.passage())
         else:
-            _whole(call, deployment, await reply.body(MAX_ANSWER_BYTES))
+            _whole(call, deployment, way, await reply.body(MAX_ANSWER_BYTES))
     finally:
         reply.close()
 
 
-def _wants_usage(call: Call) -> bool:
-    parsed = call.parsed
-    options = parsed.stream_options if isinstance(parsed, ChatRequest) else None
-    return bool(options is not None and options.include_usage)
-
-
-def _whole(call: Call, deployment: Deployment, body: bytes) -> None:
-    """An answer in one piece: its bytes are passed on, its usage is read."""
+def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
+    """An answer in one piece: its usage is read, its bytes are passed on, or translated."""
     try:
-        answer = call.endpoint.answer.decode(body)
+        usage = way.usage_in(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise UpstreamError(
             f"The provider {deployment.provider.name} answered with something that is not {call.endpoint.noun}.",
             code="upstream_bad_answer",
         ) from None
     call.first_byte = call.provider_done
-    usage: Usage | None = answer.usage
-    if usage is None or usage.prompt_tokens is None:
-        call.charge(None, Tokens(input_estimate(call), output_estimate(body)))
-    else:
+    if usage is not None and usage.prompt_tokens is not None:
         call.charge(usage, None)
+    elif way.wire != COUNT_TOKENS:
+        call.charge(None, Tokens(input_estimate(call), output_estimate(body)))
+    if way.steps:
+        body = answer_through(way.steps, body)
     call.account(200)
     call.exchange.respond(200, call.head(JSON), body)
 
 
-async def _stream(call: Call, deployment: Deployment, reply: Reply, *, show_usage: bool) -> None:
+async def _stream(call: Call, deployment: Deployment, reply: Reply, stream: Passage) -> None:
     """An answer in events. The client's head is written with the first event, so that a failure before it is a status.
 
     Chunks go from the provider's socket to the client's inside one callback: a task's wake-up per chunk would cost more
     than all else that is done with it.
     """
     exchange = call.exchange
-    stream = ChatStream(show_usage=show_usage)
     call.provider_done = 0.0
 
     def feed(data: bytes) -> bool:
@@ -117,7 +113,7 @@ async def _stream(call: Call, deployment: Deployment, reply: Reply, *, show_usag
     _finish_stream(call, stream, rest)
 
 
-def _finish_stream(call: Call, stream: ChatStream, rest: bytes) -> None:
+def _finish_stream(call: Call, stream: Passage, rest: bytes) -> None:
     exchange = call.exchange
     if not exchange.response_started:
         if not stream.done and not rest:
@@ -127,20 +123,23 @@ def _finish_stream(call: Call, stream: ChatStream, rest: bytes) -> None:
         call.error_kind = "upstream_stream_error"
     _charge_stream(call, stream)
     call.account(200)
-    exchange.end(b"%b: x-scutum-cost=%b\n\n%b" % (rest, usd(call.cost).encode(), DONE))
+    exchange.end(b"%b: x-scutum-cost=%b\n\n%b" % (rest, usd(call.cost).encode(), stream.last))
 
 
-def _charge_stream(call: Call, stream: ChatStream) -> None:
+def _charge_stream(call: Call, stream: Passage) -> None:
     """Charges what was reported, or what was generated as far as it was seen."""
     estimate = None
     if (stream.usage is None or stream.usage.prompt_tokens is None) and stream.events:
         output = stream.estimate()
         parsed = call.parsed
-        if isinstance(parsed, ChatRequest):
-            limit = parsed.max_completion_tokens or parsed.max_tokens
-            if limit is not None and limit > 0:
-                output = min(output, limit * (parsed.n or 1))
-        estimate = Tokens(input_estimate(call), output)
+        limit = getattr(parsed, "max_completion_tokens", None) or getattr(parsed, "max_tokens", None)
+        if limit is not None and limit > 0:
+            output = min(output, limit * (getattr(parsed, "n", None) or 1))
+        known = stream.partial
+        if known is not None and known.prompt_tokens is not None:
+            estimate = Tokens(known.prompt_tokens, output, known.cached, cache_write=known.written)
+        else:
+            estimate = Tokens(input_estimate(call), output)
     call.charge(stream.usage, estimate)
 
 
@@ -148,16 +147,17 @@ def input_estimate(call: Call) -> int:
     """Tokens of the request, by its texts."""
     try:
         document = msgspec.json.decode(call.body)
-    except msgspec.MsgspecError:  # a number beyond all bounds in a field that the provider may have ignored
+    except (msgspec.MsgspecError, RecursionError):  # a number beyond all bounds where the provider may have ignored it
         return len(call.body) // BYTES_PER_TOKEN
-    return text_tokens(document.get("messages", document.get("input")))
+    return text_tokens([document.get(name) for name in _ASKED])
 
 
 def output_estimate(body: bytes) -> int:
     """Tokens of a whole answer that reports none, by the texts of its choices; embeddings generate none."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return len(body) // BYTES_PER_TOKEN
-    choices = document.get("choices")
-    return text_tokens([choice.get("message") for choice in choices if isinstance(choice, dict)]) if choices else 0
+    choices = document.get("choices") or ()
+    said = [choice.get("message") or choice.get("text") for choice in choices if isinstance(choice, dict)]
+    return text_tokens([said, document.get("content"), document.get("output")])

@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from scutum_server.errors import ScutumError, UpstreamError
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.proxy.snapshot import Lane, Reply, Row
-from scutum_server.upstream.openai import OpenAILane, ProviderMisconfigured
+from scutum_server.upstream import native, openai
+from scutum_server.upstream.anthropic import AnthropicLane
+from scutum_server.upstream.native import ProviderMisconfigured, Traits
+from scutum_server.upstream.openai import OpenAILane
 from scutum_server.upstream.options import OpenAIOptions, SimOptions, parse_options
 from scutum_server.upstream.simulator import Simulator
 from scutum_server.upstream.transport import Transport
 
 log = logging.getLogger(__name__)
 
-_EMBEDDINGS: Final = "embeddings"
-
 
 class BrokenLane:
     """A provider that cannot be called: every call says why, and the rest of the gateway works on."""
+
+    traits = Traits(paths=openai.PATHS)
 
     def __init__(self, error: UpstreamError) -> None:
         self._error = error
@@ -76,12 +79,14 @@ class SimReply:
 class SimLane:
     """Calls the simulator inside this process."""
 
+    traits = Traits(paths={native.CHAT: native.CHAT, native.EMBEDDINGS: native.EMBEDDINGS})
+
     def __init__(self, options: SimOptions) -> None:
         self._simulator = Simulator(options)
 
-    async def call(self, path: str, body: bytes, *, stream: bool) -> Reply:
+    async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply:  # noqa: ARG002
         request: dict[str, Any] = msgspec.json.decode(body)
-        if path == _EMBEDDINGS:
+        if path == native.EMBEDDINGS:
             answer = await self._simulator.embeddings(request)
         else:
             answer = await self._simulator.chat(request, stream)
@@ -94,11 +99,13 @@ def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
     def build(row: Row) -> Lane:
         try:
             options = parse_options(row["kind"], row["settings"])
-            if not isinstance(options, OpenAIOptions):
+            if isinstance(options, SimOptions):
                 return SimLane(options)
             wrapped = row["api_key_wrapped"]
             key = None if wrapped is None else box.unwrap(bytes(wrapped), row["id"])
-            return OpenAILane(transport, row["base_url"], key, options)
+            if isinstance(options, OpenAIOptions):
+                return OpenAILane(transport, row["base_url"], key, options)
+            return AnthropicLane(transport, row["base_url"], key, options)
         except UpstreamError as error:
             reason = error
         except KeyError:

@@ -17,11 +17,12 @@ from scutum_server.errors import Forbidden, InvalidInput, NotFound, ScutumError,
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.forward import forward
+from scutum_server.proxy.forward import forward, input_estimate
 from scutum_server.proxy.protocol import ClientDisconnected
 from scutum_server.proxy.snapshot import Deployment, Network
+from scutum_server.upstream import native
 from scutum_server.wire.body import decode
-from scutum_server.wire.errors import ProviderError, body_of, render
+from scutum_server.wire.errors import ProviderError, event_of, render
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,22 @@ async def run(call: Call) -> None:
 
 
 async def complete(call: Call) -> None:
-    """Chat completions and embeddings."""
+    """Every endpoint that generates something."""
     await read(call)
     await forward(call, route(call))
+
+
+async def count_tokens(call: Call) -> None:
+    """Counts as the provider does where it can be asked; elsewhere by our own rule, which the answer says."""
+    await read(call)
+    deployment = route(call)
+    if native.COUNT_TOKENS in deployment.provider.lane.traits.paths:
+        await forward(call, deployment)
+        return
+    count = max(1, input_estimate(call))
+    call.extra_head += b"x-scutum-estimated: true\r\n"
+    call.account(200)
+    call.exchange.respond(200, call.head(JSON), msgspec.json.encode({"input_tokens": count}))
 
 
 def authenticate(call: Call) -> None:
@@ -139,7 +153,7 @@ def refuse(call: Call, error: ScutumError) -> None:
     call.error_kind = error.code
     if exchange.response_started:
         call.account(error.status)
-        exchange.cut(b"data: %b\n\n" % body_of(error.status, error.detail, error.code))
+        exchange.cut(event_of(error, call.endpoint.shape, call.id))
         return
     call.account(error.status)
     head = call.head(JSON)
@@ -151,7 +165,7 @@ def refuse(call: Call, error: ScutumError) -> None:
         head += b"retry-after: %d\r\n" % error.retry_after
     elif error.status == 401:
         head += b"www-authenticate: Bearer\r\n"
-    exchange.respond(error.status, head, render(error))
+    exchange.respond(error.status, head, render(error, call.endpoint.shape, call.id))
 
 
 def give_up(call: Call) -> None:

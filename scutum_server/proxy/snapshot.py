@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from scutum_server.infra.crypto import key_hash
 from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer
+from scutum_server.upstream.native import Traits
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,11 @@ class Reply(Protocol):
 
 
 class Lane(Protocol):
-    """How one provider account is called."""
+    """How one provider account is called, and what it takes; `fields` are further header lines."""
 
-    async def call(self, path: str, body: bytes, *, stream: bool) -> Reply: ...
+    traits: Traits
+
+    async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply: ...
 
 
 class Key(Struct, frozen=True):

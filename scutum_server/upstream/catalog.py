@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
-OPENAI_URL = "https://api.openai.com/v1"
+_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 UNKNOWN = "unknown"
 _PER_MILLION = Decimal(1000)
 """USD per million tokens to nano-USD per token."""
@@ -111,7 +111,7 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
         taken, given, again = (_Tiered(Decimal(each)) for each in (override.input_nano, override.output_nano, cached))
         fixed = _Rates(taken, given, again, taken, given)
         return lambda tokens: Cost(fixed.nano_usd(tokens), "operator")
-    url = base_url or OPENAI_URL
+    url = base_url or _URLS.get(provider_kind, "")
     model = None if _is_private(url) else _find(url, upstream_model)
     if model is None:
         unknown = Cost(0, UNKNOWN)

@@ -24,11 +24,28 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
     total_ms: Timeout = 600_000
 
 
-class OpenAIOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """An OpenAI-compatible server; `ca_bundle` is a PEM file for servers with a private authority."""
+class HttpOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """A server that is called over HTTP; `ca_bundle` is a PEM file for servers with a private authority."""
 
     timeouts: Timeouts = Timeouts()
     ca_bundle: str | None = None
+
+
+class OpenAIOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):
+    """An OpenAI-compatible server; `responses` says whether it has the Responses API: unset, OpenAI's own has it."""
+
+    responses: Literal["native", "translate"] | None = None
+
+
+class AnthropicOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):
+    """A server of Anthropic's format; `max_tokens` bounds answers to OpenAI clients that set no bound of their own.
+
+    `structured_output` says how a JSON schema for the answer is told: in the field for it, or as a tool whose input is
+    the answer; unset, Anthropic's own servers have the field.
+    """
+
+    structured_output: Literal["native", "tool"] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
 
 
 class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +61,10 @@ class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
 
 
-OPTIONS: dict[str, type[OpenAIOptions | SimOptions]] = {"openai": OpenAIOptions, "sim": SimOptions}
+Options = OpenAIOptions | AnthropicOptions | SimOptions
+OPTIONS: dict[str, type[Options]] = {"openai": OpenAIOptions, "anthropic": AnthropicOptions, "sim": SimOptions}
 
 
-def parse_options(kind: str, settings: object) -> OpenAIOptions | SimOptions:
+def parse_options(kind: str, settings: object) -> Options:
     """The settings of a provider of that kind; raises msgspec.ValidationError naming the wrong field."""
     return msgspec.convert(settings, OPTIONS[kind])

@@ -22,6 +22,10 @@ _KINDS: Final = {"str": "a string", "int": "a whole number", "bool": "true or fa
                  "object": "an object", "float": "a number", "null": "null"}  # fmt: skip
 
 
+ANYTHING: Final = msgspec.json.Decoder(dict[str, Any])
+"""For whole documents. It refuses what `msgspec` skips unseen elsewhere: numbers beyond all bounds."""
+
+
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """The fields of `decoder`'s type; raises InvalidInput (400) with code `invalid_json` or `invalid_request`."""
     try:
@@ -63,7 +67,8 @@ def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes
     """`body` (a valid JSON object with a `model`) naming `model`, asking for usage on the stream if wanted.
 
     Bytes are spliced only where the name stands in plain sight: one `"model"` and no escape that could spell another.
-    Otherwise the body is decoded and encoded anew, which leaves no duplicate key for the provider to read differently.
+    Otherwise the body is decoded and encoded anew, which leaves no duplicate key for the provider to read differently;
+    that raises InvalidInput for numbers beyond all bounds.
     """
     if body.count(b'"model"') == 1 and b"\\u" not in body and not (include_usage and b'"stream_options"' in body):
         found = _MODEL.search(body)
@@ -73,7 +78,7 @@ def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes
             if include_usage:
                 named += b',"stream_options":{"include_usage":true}'
             return body[:start] + named + body[end:]
-    document: dict[str, Any] = msgspec.json.decode(body)
+    document = decode(body, ANYTHING)
     document["model"] = model
     if include_usage:
         options = document.get("stream_options")

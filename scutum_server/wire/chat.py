@@ -25,16 +25,21 @@ class ChatRequest(Struct):
     n: int | None = None
 
 
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+MAX_COUNT: Final = 2**31 - 1
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 """Tokens of one call: what the spend log can hold."""
 
 
-class _InputDetails(Struct):
+class InputDetails(Struct):
     cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
-class _OutputDetails(Struct):
+class OutputDetails(Struct):
+    """Anthropic's wire says `thinking_tokens`."""
+
     reasoning_tokens: Count | None = None
+    thinking_tokens: Count | None = None
 
 
 class Usage(Struct):
@@ -42,16 +47,21 @@ class Usage(Struct):
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
-    prompt_tokens_details: _InputDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
+    prompt_tokens_details: InputDetails | None = None
+    completion_tokens_details: OutputDetails | None = None
 
     @property
     def cached(self) -> int:
         return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
 
     @property
+    def written(self) -> int:
+        return (self.prompt_tokens_details and self.prompt_tokens_details.cache_write_tokens) or 0
+
+    @property
     def reasoning(self) -> int:
-        return (self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0
+        details = self.completion_tokens_details
+        return (details and (details.reasoning_tokens or details.thinking_tokens)) or 0
 
 
 _USAGE: Final[msgspec.json.Decoder[Usage | None]] = msgspec.json.Decoder(Usage | None)
@@ -84,6 +94,11 @@ class ChatChunk(Reported, kw_only=True):
     error: Raw = Raw()
 
 
+def usage_in(body: bytes) -> Usage | None:
+    """The usage of a whole answer; raises a msgspec error when it is none."""
+    return ANSWER.decode(body).usage
+
+
 REQUEST: Final = msgspec.json.Decoder(ChatRequest)
 ANSWER: Final = msgspec.json.Decoder(ChatAnswer)
 CHUNK: Final = msgspec.json.Decoder(ChatChunk)
@@ -91,6 +106,8 @@ CHUNK: Final = msgspec.json.Decoder(ChatChunk)
 BYTES_PER_TOKEN: Final = 4
 """The rule for tokens that nobody reported: four bytes of text are one token."""
 IMAGE_TOKENS: Final = 1000
+_BINARY: Final = frozenset({"image_url", "input_audio", "file", "source", "file_data"})
+"""What names an image or a file in a message, of whichever format."""
 
 
 def text_tokens(value: Any) -> int:
@@ -104,7 +121,7 @@ def _weigh(value: Any) -> int:
     if isinstance(value, list):
         return sum(_weigh(item) for item in value)
     if isinstance(value, dict):
-        if "image_url" in value or "input_audio" in value or "file" in value:
+        if _BINARY & value.keys():
             return IMAGE_TOKENS * BYTES_PER_TOKEN
         return sum(_weigh(item) for item in value.values())
     return BYTES_PER_TOKEN if isinstance(value, int | float) and not isinstance(value, bool) else 0

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import Reported
+from scutum_server.wire.chat import Reported, Usage
 
 
 class EmbeddingsRequest(Struct):
@@ -26,3 +26,8 @@ class EmbeddingsAnswer(Reported, kw_only=True):
 
 REQUEST: Final = msgspec.json.Decoder(EmbeddingsRequest)
 ANSWER: Final = msgspec.json.Decoder(EmbeddingsAnswer)
+
+
+def usage_in(body: bytes) -> Usage | None:
+    """The usage of a whole answer; raises a msgspec error when it is none."""
+    return ANSWER.decode(body).usage

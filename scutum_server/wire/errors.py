@@ -1,44 +1,82 @@
-"""Errors as OpenAI's wire format has them: the one place where the proxy renders them."""
+"""Errors in the client's wire format: the one place where the proxy renders them."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from scutum_server.errors import ScutumError
+
+Shape = Literal["openai", "responses", "anthropic"]
+"""How a client wants to be told; `responses` differs from `openai` inside streams only."""
 
 _TYPES: Final = {
     400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
     405: "invalid_request_error", 408: "timeout_error", 413: "invalid_request_error", 429: "rate_limit_error",
     431: "invalid_request_error", 504: "timeout_error",
 }  # fmt: skip
+_ANTHROPIC_TYPES: Final = {
+    400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
+    404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
+    504: "timeout_error", 529: "overloaded_error",
+}  # fmt: skip
+_KNOWN_TO_ANTHROPIC: Final = frozenset({*_ANTHROPIC_TYPES.values(), "api_error"})
 
 
 class ProviderError(ScutumError):
     """The provider's own refusal, on its way to the client with the provider's status."""
 
-    def __init__(self, status: int, kind: str, body: bytes, retry_after: bytes | None) -> None:
+    def __init__(
+        self, status: int, kind: str, shown: dict[str, Any] | None = None, retry_after: bytes | None = None
+    ) -> None:
         super().__init__(f"The provider answered with status {status}.", code=kind)
         self.status = status
-        self.body = body
+        self.shown = shown or {}
+        # What a client of Anthropic's format tells its errors apart by; OpenAI's has no place for it.
+        self.details: dict[str, Any] | None = None
         self.retry_after = retry_after if retry_after and len(retry_after) < 64 else None
 
 
-def render(error: ScutumError) -> bytes:
+def render(error: ScutumError, shape: Shape = "openai", request_id: str = "") -> bytes:
     """The body that tells a client of `error`."""
+    return msgspec.json.encode(_document(error, shape, request_id))
+
+
+def event_of(error: ScutumError, shape: Shape, request_id: str = "") -> bytes:
+    """The last event of a stream that failed after it had begun."""
+    if shape == "responses":
+        shown = {"type": "error", "code": error.code, "message": error.detail, "param": error.param}
+        return b"event: error\ndata: %b\n\n" % msgspec.json.encode(shown)
+    named = b"event: error\n" if shape == "anthropic" else b""
+    return b"%bdata: %b\n\n" % (named, render(error, shape, request_id))
+
+
+def _document(error: ScutumError, shape: Shape, request_id: str) -> dict[str, Any]:
     if isinstance(error, ProviderError):
-        return error.body
-    return body_of(error.status, error.detail, error.code, error.param)
+        shown = error.shown
+    else:
+        kind = _TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+        shown = {"message": error.detail, "type": kind, "param": error.param, "code": error.code}
+    if shape != "anthropic":
+        return {"error": shown}
+    kind = str(shown.get("type"))
+    if kind not in _KNOWN_TO_ANTHROPIC:
+        kind = _ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+    told = {"type": kind, "message": shown.get("message"), "code": shown.get("code")}
+    if isinstance(error, ProviderError) and error.details is not None:
+        told["details"] = error.details
+    return {"type": "error", "error": told, "request_id": request_id or None}
 
 
 def body_of(status: int, message: str, code: str, param: str | None = None) -> bytes:
+    """The body for a refusal that comes before any endpoint is known, in OpenAI's shape."""
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def provider_error(provider: str, status: int, body: bytes, retry_after: bytes | None) -> ProviderError:
-    """What a client is told when a provider answered with `status` (300 or more).
+    """What a client is told when a provider answered with `status` (300 or more), whichever format it speaks.
 
     The provider's own message, type, param and code are kept, so that clients which act on them still can. Not so when
     it refused our credentials: the client's own key is fine, and the message may show a part of ours.
@@ -47,24 +85,35 @@ def provider_error(provider: str, status: int, body: bytes, retry_after: bytes |
         message = (
             f"The provider {provider} refused the gateway's credentials: its key must be set anew by the operator."
         )
-        return ProviderError(502, "upstream_auth_failed", body_of(502, message, "upstream_auth_failed"), None)
+        return ProviderError(502, "upstream_auth_failed", _ours(message, "upstream_auth_failed"))
     if status < 400:
         message = f"The provider {provider} answered with a redirect ({status}), which is not followed."
-        return ProviderError(502, "upstream_bad_answer", body_of(502, message, "upstream_bad_answer"), None)
+        return ProviderError(502, "upstream_bad_answer", _ours(message, "upstream_bad_answer"))
     kind = "upstream_rate_limited" if status == 429 else "upstream_rejected" if status < 500 else "upstream_error"
-    theirs = _their_error(body)
-    message = _text(theirs.get("message")) or f"The provider {provider} answered with status {status}."
-    code = _text(theirs.get("code")) or kind
+    theirs = error_in(body)
     shown = {
-        "message": message,
-        "type": _text(theirs.get("type")) or _TYPES.get(status, "api_error"),
-        "param": _text(theirs.get("param")),
-        "code": code,
+        "message": theirs["message"] or f"The provider {provider} answered with status {status}.",
+        "type": theirs["type"] or _TYPES.get(status, "api_error"),
+        "param": theirs["param"],
+        "code": theirs["code"] or kind,
     }
-    return ProviderError(status, kind, msgspec.json.encode({"error": shown}), retry_after)
+    error = ProviderError(status, kind, shown, retry_after)
+    details = _error_object(body).get("details")
+    error.details = details if isinstance(details, dict) else None
+    return error
 
 
-def _their_error(body: bytes) -> dict[str, Any]:
+def _ours(message: str, code: str) -> dict[str, Any]:
+    return {"message": message, "type": "api_error", "param": None, "code": code}
+
+
+def error_in(body: bytes) -> dict[str, str | None]:
+    """`message`, `type`, `param` and `code` of an error in OpenAI's or Anthropic's shape, None where absent."""
+    found = _error_object(body)
+    return {name: _text(found.get(name)) for name in ("message", "type", "param", "code")}
+
+
+def _error_object(body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

@@ -40,10 +40,14 @@ class ChatStream:
     object in UTF-8, which sets `garbage`.
     """
 
-    __slots__ = ("_first", "_show_usage", "_tail", "done", "error", "events", "garbage", "received", "usage")
+    __slots__ = (
+        "_first", "_show_usage", "_tail", "done", "error", "events", "garbage", "last", "partial", "received", "usage",
+    )  # fmt: skip
 
     def __init__(self, *, show_usage: bool) -> None:
         self.usage: Usage | None = None
+        self.partial: Usage | None = None
+        self.last = DONE
         self.done = False
         self.error = False
         self.garbage = False

@@ -59,7 +59,7 @@ def test_bash_completes_nouns_verbs_and_options(tmp_path: Path) -> None:
 
 def test_bash_completes_values(tmp_path: Path) -> None:
     assert complete(tmp_path, "keys", "list", "-o", "j") == ["json"]
-    assert complete(tmp_path, "providers", "add", "x", "--kind", "") == ["openai", "sim"]
+    assert complete(tmp_path, "providers", "add", "x", "--kind", "") == ["openai", "anthropic", "sim"]
     assert complete(tmp_path, "completions", "z") == ["zsh"]
 
 

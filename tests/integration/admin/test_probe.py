@@ -92,6 +92,39 @@ async def test_an_embedding_model_is_embedded_with(admin: Admin) -> None:
     assert (result["ok"], result["model"]) == (True, "c"), "a model that may chat is asked before one that cannot"
 
 
+async def test_a_server_of_anthropics_format_is_called_in_it(admin: Admin) -> None:
+    upstream = Upstream(http(200, {"type": "message", "content": [{"type": "text", "text": "ok"}]}))
+    async with serving(upstream) as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        await admin.make("/providers", name="p", kind="anthropic", base_url=url, api_key=SECRET)
+        await admin.make("/models", name="mine", provider="p", upstream_model="claude")
+        result = (await admin.call("POST", "/providers/p/test")).json()
+        assert (result["ok"], result["reply"]) == (True, "ok")
+        upstream.answer = http(401, {"type": "error", "error": {"type": "authentication_error", "message": "no"}})
+        refused = (await admin.call("POST", "/providers/p/test")).json()
+        upstream.answer = http(200, CHAT)
+        other = (await admin.call("POST", "/providers/p/test")).json()
+        upstream.answer = http(404, b"{} {oops}")
+        nothing = (await admin.call("POST", "/providers/p/test")).json()
+    first, headers, body = upstream.requests[0]
+    assert first == "POST /v1/messages HTTP/1.1"
+    assert headers["x-api-key"] == SECRET and "authorization" not in headers
+    assert headers["anthropic-version"] == "2023-06-01"
+    assert json.loads(body)["model"] == "claude" and json.loads(body)["max_tokens"] == 1
+    assert refused["error"]["code"] == "unauthorized" and SECRET not in json.dumps(refused)
+    assert other["error"]["code"] == nothing["error"]["code"] == "not_anthropic"
+    assert "Anthropic's API" in other["error"]["message"]
+
+
+async def test_a_server_of_anthropics_format_without_models_is_asked_for_its_list(admin: Admin) -> None:
+    upstream = Upstream(http(200, {"data": [{"id": "a"}]}))
+    async with serving(upstream) as port:
+        await admin.make("/providers", name="p", kind="anthropic", base_url=f"http://127.0.0.1:{port}")
+        result = (await admin.call("POST", "/providers/p/test")).json()
+    assert result["ok"] and result["reply"] == "1 models on offer"
+    assert upstream.requests[0][0] == "GET /v1/models HTTP/1.1"
+
+
 ANSWERS = [
     (http(401, {"error": {"message": "Incorrect API key"}}), "unauthorized", "Incorrect API key"),
     (http(403, {"error": "no"}), "unauthorized", "none is set"),

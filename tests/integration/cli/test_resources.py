@@ -110,6 +110,18 @@ def test_a_provider_and_its_models(cli: Cli, name: str) -> None:
     assert cli("models", "show", f"{name}-m").code == 3
 
 
+def test_a_provider_of_anthropics_format(cli: Cli, name: str) -> None:
+    cli.ok("providers", "add", name, "--kind", "anthropic", "--max-tokens", "8192", "--structured-output", "tool")
+    shown = cli.ok("providers", "show", name, "-o", "json").json
+    assert (shown["kind"], shown["base_url"]) == ("anthropic", "https://api.anthropic.com")
+    assert shown["settings"] == {"max_tokens": 8192, "structured_output": "tool"}
+    wrong = cli("providers", "update", name, "--responses", "native")
+    assert wrong.code != 0 and "responses" in wrong.err
+    cli.ok("providers", "delete", name, "--yes")
+    cli.ok("providers", "add", name, "--kind", "openai", "--responses", "native")
+    assert cli.ok("providers", "show", name, "-o", "json").json["settings"] == {"responses": "native"}
+
+
 def test_a_provider_key_never_comes_from_argv(cli: Cli, name: str) -> None:
     assert cli("providers", "add", name, "--kind", "openai", "--api-key", "sk-x").code == 2
     empty = cli("providers", "add", name, "--kind", "openai", "--api-key-stdin", stdin="")

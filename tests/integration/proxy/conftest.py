@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import anthropic
 import openai
 import pytest
 from tests.fixtures.gateway import Proxy, running_proxy
@@ -29,6 +30,18 @@ def proxy(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.rows.key(), max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+async def chat_client(proxy: Proxy) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.master_key, max_retries=0) as made:
+        yield made
+
+
+@pytest.fixture
+async def messages_client(proxy: Proxy) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    async with anthropic.AsyncAnthropic(base_url=proxy.url, api_key=proxy.master_key, max_retries=0) as made:
         yield made
 
 

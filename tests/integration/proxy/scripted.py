@@ -13,12 +13,12 @@ from tests.fixtures.servers import wait_until
 PROVIDER_KEY = "sk-provider-secret-key"
 
 
-async def provide(proxy: Proxy, base_url: str, **settings: Any) -> str:
+async def provide(proxy: Proxy, base_url: str, kind: str = "openai", **settings: Any) -> str:
     """The name of a new model at `base_url`."""
     name = f"m-{secrets.token_hex(4)}"
 
     def register() -> None:
-        provider = proxy.rows.provider(f"p-{name}", "openai", base_url, api_key=PROVIDER_KEY, settings=settings)
+        provider = proxy.rows.provider(f"p-{name}", kind, base_url, api_key=PROVIDER_KEY, settings=settings)
         proxy.rows.deployment(name, provider, "upstream-model")
         proxy.wait_for(name)
 
@@ -28,6 +28,10 @@ async def provide(proxy: Proxy, base_url: str, **settings: Any) -> str:
 
 async def ask(proxy: Proxy, model: str, **fields: Any) -> tuple[int, dict[str, str], bytes]:
     return await asyncio.to_thread(lambda: proxy.chat(model, **fields))
+
+
+async def ask_path(proxy: Proxy, path: str, body: Any) -> tuple[int, dict[str, str], bytes]:
+    return await asyncio.to_thread(lambda: proxy.request("POST", path, body, key=proxy.master_key))
 
 
 async def record_of(proxy: Proxy, headers: dict[str, str]) -> dict[str, Any]:

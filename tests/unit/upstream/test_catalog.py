@@ -22,6 +22,15 @@ def cost(tokens: Tokens, model: str, base_url: str | None = None, override: Pric
     return price(tokens, provider_kind="openai", base_url=base_url, upstream_model=model, override=override)
 
 
+def test_a_provider_of_anthropics_kind_has_anthropics_prices() -> None:
+    made = pricer(provider_kind="anthropic", base_url=None, upstream_model="claude-sonnet-4-5", override=None)
+    plain, cached, written = (
+        made(Tokens(1000, 0)), made(Tokens(1000, 0, cached=1000)), made(Tokens(1000, 0, cache_write=1000)),
+    )  # fmt: skip
+    assert plain.source.startswith("genai-prices:")
+    assert 0 < cached.nano_usd < plain.nano_usd < written.nano_usd
+
+
 def test_cached_tokens_cost_less_and_are_part_of_the_input() -> None:
     found = cost(Tokens(1000, 100, cached=400), "gpt-4o")
     assert found.nano_usd == 600 * 2500 + 400 * 1250 + 100 * 10_000

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from tests.fixtures.openai_schema import check, openai_schemas
 from scutum_server.upstream import sim_content, simulator
 from scutum_server.upstream.errors import UpstreamDisconnected, UpstreamRefused, UpstreamTimeout
 from scutum_server.upstream.options import SimOptions
@@ -297,14 +298,9 @@ def test_text_is_cut_into_whole_characters_of_four_bytes_at_most_counted(text: s
     assert all(pieces)
 
 
-SCHEMAS = Path(__file__).parents[4] / "shared" / "data" / "openai-openapi.json"
-
-
 async def test_answers_have_what_openai_s_own_document_requires() -> None:
     """Required properties and no unknown ones, by the published schemas, which are not part of this repository."""
-    if not SCHEMAS.exists():
-        pytest.skip("OpenAI's API document is not at ../shared/data/openai-openapi.json")
-    schemas = json.loads(SCHEMAS.read_text())["components"]["schemas"]
+    schemas = openai_schemas()
     body = ask("weather", tools=[WEATHER], n=2, logprobs=True, stream_options={"include_usage": True})
     for asked in (body, ask(logprobs=True)):
         answer = (await Simulator(SimOptions()).chat(asked, stream=False)).body
@@ -314,40 +310,3 @@ async def test_answers_have_what_openai_s_own_document_requires() -> None:
             check(json.loads(event[6:]), schemas["CreateChatCompletionStreamResponse"], schemas, "chunk")
     vectors = (await Simulator(SimOptions()).embeddings({"model": "e", "input": "x"})).body
     check(json.loads(vectors), schemas["CreateEmbeddingResponse"], schemas, "embeddings")
-
-
-def check(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
-    if "$ref" in schema:
-        return check(value, schemas[schema["$ref"].rsplit("/", 1)[1]], schemas, where)
-    for part in schema.get("allOf", ()):
-        check(value, part, schemas, where)
-    options = schema.get("anyOf") or schema.get("oneOf")
-    if options:
-        failures = []
-        for option in options:
-            try:
-                return check(value, option, schemas, where)
-            except AssertionError as error:
-                failures.append(str(error))
-        raise AssertionError(f"{where}: {failures}")
-    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
-    declared = schema.get("type")
-    declared = declared if isinstance(declared, list) else [declared] if declared else []
-    if value is None and (schema.get("nullable") or "null" in declared):
-        return None
-    if declared:
-        assert any(isinstance(value, kinds.get(each, type(None))) for each in declared), f"{where}: {value!r} is no {declared}"
-    if "enum" in schema:
-        assert value in schema["enum"], f"{where}: {value!r} is not in {schema['enum']}"
-    if isinstance(value, dict) and "properties" in schema:
-        missing = set(schema.get("required", ())) - value.keys()
-        assert not missing, f"{where}: {missing} missing"
-        for name, part in value.items():
-            if name == "usage" and part is None:
-                continue  # the document says in words that chunks before the last have null here
-            assert name in schema["properties"], f"{where}.{name} is unknown"
-            check(part, schema["properties"][name], schemas, f"{where}.{name}")
-    if isinstance(value, list) and "items" in schema:
-        for part in value:
-            check(part, schema["items"], schemas, f"{where}[]")
-    return None

@@ -1,0 +1,95 @@
+"""OpenAI's Responses: the fields that the pipeline reads, and the usage in answers and streams."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from scutum_server.wire.chat import Count, InputDetails, OutputDetails, Usage
+from scutum_server.wire.events import Meter
+
+
+class ResponsesRequest(Struct):
+    """What the pipeline reads of a request; everything else is forwarded unseen."""
+
+    model: str
+    stream: bool | None = None
+    user: str | None = None
+    max_output_tokens: int | None = None
+
+    @property
+    def max_tokens(self) -> int | None:
+        return self.max_output_tokens
+
+
+class ResponsesUsage(Struct):
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    input_tokens_details: InputDetails | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class _Answer(Struct):
+    output: list[Raw]
+    reported: Raw = msgspec.field(name="usage", default=Raw(b"null"))
+
+    @property
+    def usage(self) -> ResponsesUsage | None:
+        """None as well when a count is absurd: nothing was reported."""
+        try:
+            return _USAGE.decode(self.reported)
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+
+
+class _Event(Struct):
+    type: str = ""
+    delta: Raw = Raw()
+    response: _Answer | None = None
+
+
+REQUEST: Final = msgspec.json.Decoder(ResponsesRequest)
+_USAGE: Final[msgspec.json.Decoder[ResponsesUsage | None]] = msgspec.json.Decoder(ResponsesUsage | None)
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+def usage_in(body: bytes) -> Usage | None:
+    """The usage of a whole answer; raises a msgspec error when it is none."""
+    return _as_usage(_ANSWER.decode(body))
+
+
+def _as_usage(answer: _Answer | None) -> Usage | None:
+    usage = answer.usage if answer is not None else None
+    if usage is None or usage.input_tokens is None:
+        return None
+    return Usage(
+        prompt_tokens=usage.input_tokens,
+        completion_tokens=usage.output_tokens or 0,
+        prompt_tokens_details=usage.input_tokens_details,
+        completion_tokens_details=usage.output_tokens_details,
+    )
+
+
+class ResponsesStream(Meter):
+    """A stream of a response on its way through."""
+
+    __slots__ = ()
+
+    def _look(self, event: bytes, payload: bytes) -> bool:
+        found = _EVENT.decode(payload)
+        self.events += 1
+        kind = found.type
+        if kind.endswith(".delta"):
+            self._text += max(0, len(bytes(found.delta)) - 2)
+        elif kind in _LAST:
+            self.usage = _as_usage(found.response)
+            self.error = kind == "response.failed"
+            self.last, self.done = event, True
+            return False
+        elif kind == "error":
+            self.error = True
+        return True
