@@ -22,6 +22,11 @@ class Answer:
     def ok(self) -> bool:
         return self.status == 200
 
+    def works(self, *parts: str) -> bool:
+        """Whether the admin API answers and says that these parts work; a part that it does not name counts as well."""
+        checks = self.body.get("checks") or {}
+        return self.ok and all(checks.get(part, "ok") == "ok" for part in parts)
+
 
 def get(host: str, port: int, path: str, timeout: float = 2.0) -> Answer:
     """One GET of a JSON document; never raises for the network."""
