@@ -24,6 +24,11 @@ class Answer:
     def ok(self) -> bool:
         return self.status == 200
 
+    def works(self, *parts: str) -> bool:
+        """Whether the admin API answers and says that these parts work; a part that it does not name counts as well."""
+        checks = self.body.get("checks") or {}
+        return self.ok and all(checks.get(part, "ok") == "ok" for part in parts)
+
 
 def to_proxy(config: HostConfig, timeout: float) -> http.client.HTTPConnection:
     """A connection to this host's own proxy. Its certificate names it as clients do, not as loopback: not checked."""

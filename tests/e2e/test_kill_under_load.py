@@ -101,9 +101,14 @@ def test_no_finished_request_is_lost_or_counted_twice(installed: Installed) -> N
 
     expected = set(load.finished)
     assert len(expected) == len(load.finished) > 100
-    wait_until(
-        lambda: expected <= set(counted(installed, issued["id"])[0]), seconds=60, what="every record in the spend log"
-    )
+
+    def complete() -> bool:
+        try:
+            return expected <= set(counted(installed, issued["id"])[0])
+        except psycopg.OperationalError:  # still recovering from its kill
+            return False
+
+    wait_until(complete, seconds=60, what="every record in the spend log")
     logged, rolled_up = counted(installed, issued["id"])
     assert len(logged) == len(set(logged))
     assert rolled_up == len(logged)

@@ -90,7 +90,7 @@ class Embedded:
             if (
                 all(row.state == state.RUNNING for row in rows if row.name in only)
                 and ("proxy" not in only or health.proxy(self.config).ok)
-                and ("admin" not in only or health.admin(self.config).ok)
+                and ("admin" not in only or health.admin(self.config).works("database", "redis", "worker"))
             ):
                 return
             fatal.check(only)
