@@ -91,7 +91,10 @@ def test_no_finished_request_is_lost_or_counted_twice(installed: Installed) -> N
                 row = installed.ps()[service]
                 return row["state"] == "running" and pid not in row["pids"]
 
-            wait_until(replaced, seconds=30, what=f"{service} to be back")
+            try:
+                wait_until(replaced, seconds=40, what=f"{service} to be back")
+            except AssertionError:
+                raise AssertionError(f"killed {pid}: {installed.ps()[service]}") from None
         seen = len(load.finished)
         wait_until(lambda: len(load.finished) > seen + 20, seconds=60, what="traffic after the last kill")
     finally:
