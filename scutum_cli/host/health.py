@@ -24,6 +24,11 @@ class Answer:
     def ok(self) -> bool:
         return self.status == 200
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the proxy is ready with a configuration that it reads from the database, not with a saved one."""
+        return self.ok and not self.body.get("stale")
+
     def works(self, *parts: str) -> bool:
         """Whether the admin API answers and says that these parts work; a part that it does not name counts as well."""
         checks = self.body.get("checks") or {}

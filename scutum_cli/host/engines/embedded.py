@@ -89,7 +89,7 @@ class Embedded:
             rows = state.all_services(self.layout, self.config)
             if (
                 all(row.state == state.RUNNING for row in rows if row.name in only)
-                and ("proxy" not in only or health.proxy(self.config).ok)
+                and ("proxy" not in only or health.proxy(self.config).is_fresh)
                 and ("admin" not in only or health.admin(self.config).works("database", "redis", "worker"))
             ):
                 return
