@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def event(name: str, document: dict[str, Any]) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(document))
 
 
-class Meter:
+class Meter(ABC):
     """Passes whole events on and keeps what accounting needs: the base of both formats.
 
     The event that ends the stream is held back in `last`: the caller ends the stream itself, with the cost before it.
@@ -106,6 +107,6 @@ class Meter:
             self.garbage = True
             return False
 
+    @abstractmethod
     def _look(self, event: bytes, payload: bytes) -> bool:
         """Takes note of one event; False keeps it from the client; raises a msgspec error for one that is no JSON."""
-        raise NotImplementedError
