@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from scutum_server.errors import UpstreamError
+from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.snapshot import Deployment, Reply
 from scutum_server.upstream.catalog import Tokens
@@ -29,6 +30,7 @@ async def forward(call: Call, deployment: Deployment) -> None:
     """Calls the deployment and answers; raises UpstreamError, or ProviderError with the provider's own refusal."""
     show_usage = _wants_usage(call)
     body = with_model(call.body, deployment.upstream_model, include_usage=call.stream and not show_usage)
+    body = capped(call, deployment, body)
     call.provider_sent = perf_counter()
     try:
         reply = await deployment.provider.lane.call(call.endpoint.upstream_path, body, stream=call.stream)

@@ -8,9 +8,13 @@ from typing import Final
 
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.redis import make_redis
+from scutum_server.leases.keeper import Keeper
+from scutum_server.leases.store import LeaseStore
+from scutum_server.proxy.admission import Admission
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
 from scutum_server.proxy.snapshot import Snapshot
+from scutum_server.proxy.spending import Spending
 from scutum_server.proxy.store import ConfigStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
@@ -34,6 +38,11 @@ class Gateway:
         self.feed = ConfigFeed(ConfigStore(settings.database), lambda: Snapshot(settings.master_key, lane_of))
         self._redis = make_redis(settings.redis, name="proxy")
         self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
+        # A client of its own, which gives up soon: requests wait for its answers.
+        self._lease_redis = make_redis(settings.redis, name="proxy-leases", timeout=1.0)
+        spending = Spending(settings.database, UsageStream(self._redis))
+        self._keeper = Keeper(LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since)
+        self.admission = Admission(self._keeper)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -43,7 +52,9 @@ class Gateway:
     def start(self) -> None:
         """Opens the journal and starts the background tasks; raises OSError when the spill directory is unusable."""
         self.journal.open()
-        for work in (self.feed.run(), self.journal.run(), self._report()):
+        self._keeper.open()
+        works = (self.feed.run(), self.journal.run(), self._keeper.run(), self._keeper.listen(), self._report())
+        for work in works:
             self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
@@ -53,6 +64,8 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.transport.close()
         await self.journal.close()
+        await self._keeper.close()
+        await self._lease_redis.aclose()
         await self._redis.aclose()
 
     async def _report(self) -> None:

@@ -1,4 +1,4 @@
-"""The request's way: authenticate → read → route → call → account. Each step is a plain function over one record.
+"""The request's way: authenticate → read → route → admit → call → account: plain functions over one record.
 
 Rules that refuse (limits, budgets, guards, cache) go between `route` and `call`, where key, team and deployment are
 known and nothing was spent yet.
@@ -19,6 +19,7 @@ from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.forward import forward
 from scutum_server.proxy.protocol import ClientDisconnected
+from scutum_server.proxy.refusals import LimitReached
 from scutum_server.proxy.snapshot import Deployment, Network
 from scutum_server.wire.body import decode
 from scutum_server.wire.errors import ProviderError, body_of, render
@@ -41,12 +42,16 @@ async def run(call: Call) -> None:
     except Exception:
         log.exception("request failed", extra={"request_id": call.id})
         refuse(call, ScutumError("The gateway failed on this request; its log has the reason under the request id."))
+    finally:
+        call.gateway.admission.settle(call)
 
 
 async def complete(call: Call) -> None:
     """Chat completions and embeddings."""
     await read(call)
-    await forward(call, route(call))
+    deployment = route(call)
+    await call.gateway.admission.admit(call, deployment)
+    await forward(call, deployment)
 
 
 def authenticate(call: Call) -> None:
@@ -148,6 +153,8 @@ def refuse(call: Call, error: ScutumError) -> None:
         head += b"retry-after: %b\r\n" % error.retry_after
     elif isinstance(error, Unavailable):
         head += b"retry-after: 1\r\n"
+    elif isinstance(error, LimitReached):
+        head += error.head
     elif error.status == 401:
         head += b"www-authenticate: Bearer\r\n"
     exchange.respond(error.status, head, render(error))

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy.rules import Rules
 from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ NOBODY: Final = Key("", None, None, frozenset(), frozenset(), ())
 class Team(Struct, frozen=True):
     id: str
     org_id: str
+    unit_id: str | None = None
 
 
 class Provider(Struct, frozen=True):
@@ -96,6 +98,7 @@ class Snapshot:
         self.teams: dict[str, Team] = {}
         self.default_team: Team | None = None
         self.models: dict[str, Deployment] = {}
+        self.rules = Rules()
         self._lane_of = lane_of
         self._hashes: dict[str, list[bytes]] = {}
         self._providers: dict[str, Provider] = {}
@@ -121,6 +124,8 @@ class Snapshot:
             _put(self._deployments, object_id, row)
         elif kind == "alias":
             _put(self._aliases, object_id, row and row["targets"])
+        elif kind in {"limit", "budget"}:
+            self.rules.put(kind, object_id, row)
 
     def _put_key(self, key_id: str, row: Row | None) -> None:
         for digest in self._hashes.pop(key_id, ()):
@@ -150,7 +155,7 @@ class Snapshot:
             if self.default_team is not None and self.default_team.id == team_id:
                 self.default_team = None
             return
-        team = self.teams[team_id] = Team(team_id, row["org_id"])
+        team = self.teams[team_id] = Team(team_id, row["org_id"], row["unit_id"])
         if (row["name"], row["org_name"]) == (DEFAULT, DEFAULT):
             self.default_team = team
 

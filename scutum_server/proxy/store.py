@@ -17,10 +17,18 @@ SELECT id, team_id, hash, previous_hash, previous_valid_until, owner, allowed_mo
     expires_at, revoked_at
 FROM api_keys
 """
-_TEAMS: Final = "SELECT t.id, t.name, t.org_id, o.name AS org_name FROM teams t JOIN orgs o ON o.id = t.org_id"
+_TEAMS: Final = (
+    "SELECT t.id, t.name, t.org_id, t.unit_id, o.name AS org_name FROM teams t JOIN orgs o ON o.id = t.org_id"
+)
 _PROVIDERS: Final = "SELECT id, name, kind, base_url, api_key_wrapped, settings FROM providers"
 _DEPLOYMENTS: Final = "SELECT id, name, provider_id, upstream_model, settings, created_at FROM deployments"
 _ALIASES: Final = "SELECT name AS id, targets FROM aliases"
+_RULES: Final = """
+SELECT r.*, coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone
+FROM {} r LEFT JOIN orgs o ON o.id = r.org_id
+"""
+_LIMITS: Final = _RULES.format("limits")
+_BUDGETS: Final = _RULES.format("budgets")
 
 _ALL: Final = {
     "team": _TEAMS,
@@ -28,6 +36,8 @@ _ALL: Final = {
     "provider": _PROVIDERS,
     "deployment": _DEPLOYMENTS,
     "alias": _ALIASES,
+    "limit": _LIMITS,
+    "budget": _BUDGETS,
 }
 _SOME: Final = {
     "team": f"{_TEAMS} WHERE t.id = ANY(%s)",
@@ -35,6 +45,8 @@ _SOME: Final = {
     "provider": f"{_PROVIDERS} WHERE id = ANY(%s)",
     "deployment": f"{_DEPLOYMENTS} WHERE id = ANY(%s)",
     "alias": f"{_ALIASES} WHERE name = ANY(%s)",
+    "limit": f"{_LIMITS} WHERE r.id = ANY(%s)",
+    "budget": f"{_BUDGETS} WHERE r.id = ANY(%s)",
 }
 _VERSION: Final = "SELECT version FROM config_version"
 _CHANGES: Final = "SELECT version, kind, object_id FROM config_changes WHERE version > %s ORDER BY version"
