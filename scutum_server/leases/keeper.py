@@ -17,9 +17,10 @@ from uuid import uuid4
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra.tasks import Heed
+from scutum_server.infra.windows import FOREVER, bounds
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.ledger import SUFFIX, Ledger, abandoned
-from scutum_server.leases.models import FOREVER, Meter, bounds
+from scutum_server.leases.models import Meter
 from scutum_server.leases.queue import MEMORY_MS, Need, Queue, Take, Waiter
 from scutum_server.leases.store import BEAT_MS, FRESH_MS, Ask, Granted, Holding, LeaseStore
 
@@ -157,10 +158,11 @@ class Keeper:
             self._queue.serve(now)
             self._give_back()
             await self._tell_all()
-            asks = self._asks(self.now())
+            now = self.now()
+            asks = self._asks(now)
             if not asks:
                 return
-            await self._ask(asks)
+            await self._ask(asks, now)
 
     async def _beat(self) -> None:
         sent = time.monotonic() * 1000
@@ -226,7 +228,7 @@ class Keeper:
     def _give_back(self) -> None:
         for lease in self._surplus:
             # Of money the others must know, too, what running requests have reserved.
-            if lease.give_back() or lease.meter.unit == "money":
+            if lease.give_back() or (lease.meter.unit == "money" and lease.reserved != lease.told):
                 self._untold[lease] = None
         self._surplus.clear()
 
@@ -236,7 +238,7 @@ class Keeper:
             self._untold.clear()
             holdings = []
             for lease in told:
-                lease.stale = False
+                lease.stale, lease.told = False, lease.reserved
                 if lease.start >= 0:
                     holdings.append(Holding(lease.key, lease.end, lease.granted, lease.reserved))
             try:
@@ -259,7 +261,7 @@ class Keeper:
         self._renewals.clear()
         return asks
 
-    async def _ask(self, asks: dict[Lease, Need]) -> None:
+    async def _ask(self, asks: dict[Lease, Need], asked: float) -> None:
         calls = []
         for lease, need in asks.items():
             self._turn_window(lease)
@@ -289,7 +291,7 @@ class Keeper:
             return
         for call, answer, (lease, need) in zip(calls, answers, asks.items(), strict=True):
             if call.start == lease.start:
-                self._take_in(lease, need, answer)
+                self._take_in(lease, need, answer, asked)
 
     def _turn_window(self, lease: Lease) -> None:
         now = self.now()
@@ -297,7 +299,7 @@ class Keeper:
             lease.roll(*bounds(lease.meter.period, lease.meter.zone, int(now)))
             self._ledger.name(lease.at, lease.key, lease.end)
 
-    def _take_in(self, lease: Lease, need: Need, answer: Granted) -> None:
+    def _take_in(self, lease: Lease, need: Need, answer: Granted, asked: float) -> None:
         now = self.now()
         if answer.code == "ok":
             lease.grant(answer.units, answer.left)
@@ -314,7 +316,7 @@ class Keeper:
                 self._seeding[lease] = asyncio.create_task(self._seed(lease))
         elif need.need:
             lease.left = answer.left
-            self._queue.fall_short(lease, now, reserved=answer.code == "reserved")
+            self._queue.fall_short(lease, asked, now, reserved=answer.code == "reserved")
 
     async def _seed(self, lease: Lease) -> None:
         """Tells Redis what was spent of a budget's period before anybody leased of it."""

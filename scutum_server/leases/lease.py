@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from scutum_server.leases.models import FOREVER, Meter
+from scutum_server.infra.windows import FOREVER
+from scutum_server.leases.models import Meter
 
 PREFETCH = 16
 """Slices of at least so many units are renewed when a quarter is left; smaller ones are too near the limit."""
@@ -59,6 +60,7 @@ class Lease:
         "scarce_until",
         "stale",
         "start",
+        "told",
         "unused",
     )  # fmt: skip
 
@@ -71,6 +73,8 @@ class Lease:
         self.granted = 0
         self.unused = 0
         self.reserved = 0
+        self.told = 0
+        """What others know to be reserved."""
         self.debt = 0
         self.left = 0
         """What Redis had left after the last lease, for the headers."""
@@ -90,7 +94,7 @@ class Lease:
     def roll(self, start: int, end: int) -> None:
         """Begins a window; what is left of the former one has lapsed. Slots have one window, without an end."""
         self.start, self.end = start, end
-        self.granted = self.unused = self.reserved = self.left = 0
+        self.granted = self.unused = self.reserved = self.told = self.left = 0
         self.low = -1
         self.refused_need, self.refused_until = FOREVER, 0.0
         self.scarce_until = self.ask_at = 0.0

@@ -9,8 +9,8 @@ from typing import Final
 from msgspec import Struct
 
 from scutum_server.errors import Unavailable
+from scutum_server.infra.windows import FOREVER
 from scutum_server.leases.lease import Lease, Refusal
-from scutum_server.leases.models import FOREVER
 
 RECALL_MS: Final = 50.0
 """How long a request waits for others to return what they do not use."""
@@ -104,14 +104,14 @@ class Queue:
             if vain is not None:
                 self._answer(waiter, vain.refusal(now))
 
-    def fall_short(self, lease: Lease, now: float, *, reserved: bool) -> None:
-        """Others were asked to return what they do not use: wait for that, or refuse if that was before."""
+    def fall_short(self, lease: Lease, asked: float, now: float, *, reserved: bool) -> None:
+        """Others were told to return what they do not use: wait for that; refuse whoever had waited when `asked`."""
         lease.ask_at = now + RECALL_MS
         for waiter in self._waiters:
             need = waiter.lacks_of(lease, now)
             if need is None:
                 continue
-            if waiter.waited(lease, now):
+            if waiter.waited(lease, asked):
                 brief = MEMORY_MS.get(lease.meter.unit)
                 lease.refuse(need.floor, min(lease.end, now + brief) if brief else lease.end, reserved=reserved)
                 self._answer(waiter, lease.refusal(now))

@@ -6,8 +6,8 @@ import math
 from typing import Final
 
 from scutum_server.errors import ScutumError
+from scutum_server.infra.windows import FOREVER
 from scutum_server.leases.lease import Lease, Refusal
-from scutum_server.leases.models import FOREVER
 
 _WORDS: Final = {"requests": "requests", "tokens": "tokens", "slots": "concurrent requests"}
 

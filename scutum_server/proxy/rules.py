@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from scutum_server.leases.models import Meter, Period, Unit
+from scutum_server.infra.windows import Period
+from scutum_server.leases.models import Meter, Unit
 
 Row = Mapping[str, Any]
 Place = tuple[str, ...]

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from scutum_server.infra.redis import make_redis
 from scutum_server.leases.lease import slice_of
-from scutum_server.leases.models import FOREVER
+from scutum_server.infra.windows import FOREVER
 from scutum_server.leases.store import ALIVE_MS, PREFIX, Ask, Beat, Granted, Holding, LeaseStore
 from scutum_server.settings import RedisSettings
 

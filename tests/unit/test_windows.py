@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from hypothesis import given, strategies as st
 
-from scutum_server.leases.models import FOREVER, bounds
+from scutum_server.infra.windows import FOREVER, bounds
 
 ZONES = ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"]
 MOMENTS = st.integers(1_000_000_000_000, 2_500_000_000_000)
