@@ -34,6 +34,9 @@ Spent = Callable[[Meter, int], Awaitable[int]]
 
 
 class _Void:
+    def __init__(self) -> None:
+        self.words: dict[int, int] = {}
+
     def write(self, at: int, granted: int, unused: int) -> None:
         """A lease that was given up leaves no word."""
 
@@ -53,7 +56,7 @@ class Keeper:
         self._directory = directory
         self._spent = spent
         self._leases: dict[str, Lease] = {}
-        self._queue = Queue()
+        self.queue = Queue()
         self._renewals: dict[Lease, None] = {}
         self._untold: dict[Lease, None] = {}
         self._surplus: dict[Lease, None] = {}
@@ -99,7 +102,7 @@ class Keeper:
             self._wake.set()
         elif lease.stale:
             self.tell(lease)
-        elif self._queue:
+        elif self.queue:
             self._wake.set()
 
     async def acquire(self, needs: list[Need], take: Take) -> Refusal | None:
@@ -110,14 +113,14 @@ class Keeper:
         waiter = Waiter(needs, take)
         if self.down:
             now = self.now()
-            self._queue.decide(waiter, now, fresh=now < self.fresh)
+            self.queue.decide(waiter, now, fresh=now < self.fresh)
         else:
-            self._queue.add(waiter)
+            self.queue.add(waiter)
             self._wake.set()
         try:
             return await waiter.answer
         finally:
-            self._queue.remove(waiter)
+            self.queue.remove(waiter)
 
     # -- the task
 
@@ -145,7 +148,7 @@ class Keeper:
         """Milliseconds until something is to be done unasked."""
         now = self.now()
         beat = now + BEAT_MS / 4 if self.down else self.fresh - FRESH_MS + BEAT_MS
-        return min(beat, self._queue.next_ask(now)) - now
+        return min(beat, self.queue.next_ask(now)) - now
 
     async def _turn(self) -> None:
         if self.down or self.now() >= self.fresh - FRESH_MS + BEAT_MS:
@@ -155,7 +158,7 @@ class Keeper:
             if now >= self.fresh:
                 await self._beat()
                 continue
-            self._queue.serve(now)
+            self.queue.serve(now)
             self._give_back()
             await self._tell_all()
             now = self.now()
@@ -213,7 +216,7 @@ class Keeper:
 
     def _sweep(self, now: float) -> None:
         """Drops leases that nobody has used in their last window."""
-        kept = {need.lease for waiter in self._queue for need in waiter.needs} | set(self._seeding)
+        kept = {need.lease for waiter in self.queue for need in waiter.needs} | set(self._seeding)
         kept |= self._untold.keys() | self._renewals.keys() | self._surplus.keys()
         for name, lease in list(self._leases.items()):
             if lease in kept or lease.reserved or lease.debt or now < lease.end + SWEEP_MS:
@@ -254,7 +257,7 @@ class Keeper:
                 raise
 
     def _asks(self, now: float) -> dict[Lease, Need]:
-        asks = self._queue.asks(now)
+        asks = self.queue.asks(now)
         for lease in self._renewals:
             if now < lease.end:
                 asks.setdefault(lease, Need(lease, 0))
@@ -309,14 +312,14 @@ class Keeper:
             lease.end = 0
         elif answer.code == "settling":
             lease.ask_at = now + answer.units
-            self._queue.go_without(lease, now)
+            self.queue.go_without(lease, now)
         elif answer.code == "unseeded":
             lease.ask_at = float("inf")
             if lease not in self._seeding:
                 self._seeding[lease] = asyncio.create_task(self._seed(lease))
         elif need.need:
             lease.left = answer.left
-            self._queue.fall_short(lease, asked, now, reserved=answer.code == "reserved")
+            self.queue.fall_short(lease, asked, now, reserved=answer.code == "reserved")
 
     async def _seed(self, lease: Lease) -> None:
         """Tells Redis what was spent of a budget's period before anybody leased of it."""
@@ -330,8 +333,8 @@ class Keeper:
             log.warning("A budget cannot be opened: %s", error)
             now = self.now()
             lease.ask_at = now + BEAT_MS
-            self._queue.go_without(lease, now)
-            self._queue.fail(lease, now)
+            self.queue.go_without(lease, now)
+            self.queue.fail(lease, now)
         finally:
             del self._seeding[lease]
             self._wake.set()
@@ -341,8 +344,8 @@ class Keeper:
             log.warning("Limits cannot be counted: %s", error)
         self.down = True
         now = self.now()
-        for waiter in self._queue:
-            self._queue.decide(waiter, now, fresh=now < self.fresh)
+        for waiter in self.queue:
+            self.queue.decide(waiter, now, fresh=now < self.fresh)
 
     # -- messages from other workers
 

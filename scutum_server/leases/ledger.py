@@ -15,9 +15,10 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from scutum_server.leases.lease import WORDS
+
 SUFFIX = ".leases"
-SLOT = 256
-_WORDS = SLOT // 8
+SLOT = WORDS * 8
 _NAME = 24
 """Where the name begins in a slot, after granted, unused and end, 8 bytes each."""
 _LONGEST = SLOT - _NAME - 1
@@ -59,7 +60,7 @@ class Ledger:
         os.ftruncate(self._fd, slots * SLOT)
         self._unmap()
         self._map = mmap.mmap(self._fd, slots * SLOT)
-        self._words = memoryview(self._map).cast("q")
+        self.words = memoryview(self._map).cast("q")
         self._free += range(slots - 1, self._slots - 1, -1)
         self._slots = slots
 
@@ -82,7 +83,7 @@ class Ledger:
             self._map[at * SLOT : (at + 1) * SLOT] = data.ljust(SLOT, b"\0")
 
     def write(self, at: int, granted: int, unused: int) -> None:
-        words, word = self._words, at * _WORDS
+        words, word = self.words, at * WORDS
         # Granted goes up before unused does and down after it: whatever is torn is counted as spent.
         if granted >= words[word]:
             words[word] = granted
@@ -97,12 +98,12 @@ class Ledger:
         os.close(self._fd)
         self._unmap()
         # A request that ends after this must not stumble.
-        self._words = memoryview(bytearray(self._slots * SLOT)).cast("q")
+        self.words = memoryview(bytearray(self._slots * SLOT)).cast("q")
 
     def _unmap(self) -> None:
         """A map keeps the file's lock alive, even when the file is closed."""
         if self._map is not None:
-            self._words.release()
+            self.words.release()
             self._map.close()
             self._map = None
 

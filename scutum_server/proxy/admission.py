@@ -119,15 +119,19 @@ class Admission:
         keeper, at = self._keeper, hold.at
         now = keeper.now()
         used = call.tokens.input + call.tokens.output
+        busy = bool(keeper.queue)
         for lease in hold.slots:
             lease.settle(1, 0, at)
-            keeper.settled(lease, now)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
         for lease in hold.tokens:
             lease.settle(hold.token_units, used, at)
-            keeper.settled(lease, now)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
         for lease in hold.money:
             lease.settle(hold.money_units, call.cost, at)
-            keeper.settled(lease, now)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
         if hold.tokens and call.usage_source == "reported" and call.deployment is not None:
             self._learn(call, call.deployment.name)
 

@@ -46,7 +46,7 @@ def main() -> None:
         key = proxy.rows.key()
         for model, url, _ in MODES.values():
             provider = proxy.rows.provider(model, "openai", url, api_key="sk-up")
-            proxy.rows.deployment(model, provider, "gpt-4o-mini", settings={"price": PRICE} if options.limits else None)
+            proxy.rows.deployment(model, provider, "gpt-4o-mini", settings={"price": PRICE})
             proxy.wait_for(model)
         if options.limits:
             _limit(proxy)

@@ -32,7 +32,7 @@ def test_a_limit_from_the_command_line_to_the_refused_request(cli: Cli, gateway:
     wait_until(lambda: call(gateway, key) == (429, "rate_limit_exceeded"), what="the limit to hold")
     (limit,) = cli.ok("limits", "list", "--filter", "team=limited", "-o", "json").json["items"]
     assert "team limited" in cli.ok("limits", "list").out
-    assert "REQ/DAY" in cli.ok("limits", "show", limit["id"]).out
+    assert "Req/day" in cli.ok("limits", "show", limit["id"]).out
     assert cli.ok("limits", "update", limit["id"], "--rpd", "none", "--rpm", "1000").err == "Limit for team limited updated.\n"
     wait_until(lambda: call(gateway, key)[0] == 200, what="the limit to be raised")
     cli.ok("limits", "delete", limit["id"], "--yes")

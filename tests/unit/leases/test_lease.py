@@ -13,10 +13,15 @@ class Page:
     """A ledger in memory."""
 
     def __init__(self) -> None:
-        self.granted = self.unused = 0
+        self.granted = 0
+        self.words = {1: 0}
+
+    @property
+    def unused(self) -> int:
+        return self.words[1]
 
     def write(self, at: int, granted: int, unused: int) -> None:
-        self.granted, self.unused = granted, unused
+        self.granted, self.words[1] = granted, unused
 
 
 class Worker:
