@@ -19,7 +19,7 @@ from scutum_server.errors import Unavailable
 from scutum_server.infra.tasks import Heed
 from scutum_server.infra.windows import FOREVER, bounds
 from scutum_server.leases.lease import Lease, Refusal
-from scutum_server.leases.ledger import SUFFIX, Ledger, abandoned
+from scutum_server.leases.ledger import SUFFIX, Ledger, Void, abandoned
 from scutum_server.leases.models import Meter
 from scutum_server.leases.queue import MEMORY_MS, Need, Queue, Take, Waiter
 from scutum_server.leases.store import BEAT_MS, FRESH_MS, Ask, Granted, Holding, LeaseStore
@@ -31,14 +31,6 @@ SWEEP_MS: Final = 60_000.0
 
 Spent = Callable[[Meter, int], Awaitable[int]]
 """What was spent of a budget since the beginning of its window; raises Unavailable."""
-
-
-class _Void:
-    def __init__(self) -> None:
-        self.words: dict[int, int] = {}
-
-    def write(self, at: int, granted: int, unused: int) -> None:
-        """A lease that was given up leaves no word."""
 
 
 class Keeper:
@@ -98,6 +90,7 @@ class Keeper:
     def settled(self, lease: Lease, now: float) -> None:
         """What became free goes to whoever waits here, and to the other workers while there is little."""
         if now < lease.scarce_until:
+            lease.forget_refusal()
             self._surplus[lease] = None
             self._wake.set()
         elif lease.stale:
@@ -223,7 +216,7 @@ class Keeper:
                 continue
             del self._leases[name]
             self._ledger.free(lease.at)
-            lease.ledger = _Void()
+            lease.ledger = Void()
             self.generation += 1
 
     # -- talking to Redis

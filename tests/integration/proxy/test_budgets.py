@@ -131,7 +131,7 @@ async def test_money_that_running_requests_hold_is_said_to_be_reserved(priced: t
     assert again[0] == 200, "what the first did not need is free at once"
 
 
-async def test_a_failed_call_and_a_hung_up_client_give_their_money_back(priced: tuple[Proxy, Upstream]) -> None:
+async def test_failed_calls_give_their_money_back(priced: tuple[Proxy, Upstream]) -> None:
     proxy, upstream = priced
     key = proxy.rows.key()
     proxy.rows.budget(amount_nano_usd=1_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -54,6 +55,16 @@ def ask_many(proxy: Proxy, count: int, key: str, model: str = "sim", **fields: A
         return list(pool.map(lambda _: proxy.chat(model, key=key, **fields), range(count)))
 
 
+def leave(proxy: Proxy, key: str, *, stream: bool) -> bool:
+    """Sends a request and hangs up before the answer."""
+    body = json.dumps({"model": "slow", "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port)
+    connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})
+    time.sleep(0.05)
+    connection.close()
+    return True
+
+
 def test_requests_a_minute(limited: Proxy) -> None:
     key = limited.rows.key()
     limited.rows.limit(rpm=30)
@@ -95,6 +106,8 @@ def test_concurrent_requests_end_and_make_room_also_when_the_client_hangs_up(lim
     refused = next(headers for status, headers, _ in answers if status == 429)
     assert refused["retry-after"] == "1"
     for stream in (False, True):
+        hung_up = [leave(limited, key, stream=stream) for _ in range(3)]
+        assert all(hung_up)
         wait_until(lambda stream=stream: limited.chat("slow", key=key, stream=stream)[0] == 200, what="room")
     assert [status for status, _, _ in ask_many(limited, 3, key, "slow")] == [200] * 3
 
