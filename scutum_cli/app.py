@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "aliases": ("scutum_cli.commands.aliases", "app", SERVER, "Names such as fast or smart, and what they resolve to."),
     "teams": ("scutum_cli.commands.teams", "app", SERVER, "The teams that keys belong to."),
     "keys": ("scutum_cli.commands.keys", "app", SERVER, "The keys that clients authenticate with."),
+    "limits": ("scutum_cli.commands.limits", "app", SERVER, "Rate limits: requests, tokens and concurrency."),
+    "budgets": ("scutum_cli.commands.budgets", "app", SERVER, "What may be spent in a day, week or month."),
     "settings": ("scutum_cli.commands.settings", "app", SERVER, "The server's own settings."),
     "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),
     "login": ("scutum_cli.commands.session", "login_app", SERVER, "Log in to the context's server."),

@@ -99,6 +99,36 @@ class Api:
     def delete_alias(self, name: str) -> None:
         self._delete("aliases", name)
 
+    def limits(self, limit: int | None = None) -> Page[types.RateLimit]:
+        return cast("Page[types.RateLimit]", self._list("limits", limit))
+
+    def limit(self, ref: str) -> types.RateLimit:
+        return cast("types.RateLimit", self._get("limits", ref))
+
+    def create_limit(self, body: types.LimitCreate) -> types.RateLimit:
+        return cast("types.RateLimit", self._create("limits", body))
+
+    def update_limit(self, ref: str, body: types.LimitUpdate) -> types.RateLimit:
+        return cast("types.RateLimit", self.client.patch(f"{V1}/limits/{segment(ref)}", body))
+
+    def delete_limit(self, ref: str) -> None:
+        self._delete("limits", ref)
+
+    def budgets(self, limit: int | None = None) -> Page[types.Budget]:
+        return cast("Page[types.Budget]", self._list("budgets", limit))
+
+    def budget(self, ref: str) -> types.Budget:
+        return cast("types.Budget", self._get("budgets", ref))
+
+    def create_budget(self, body: types.BudgetCreate) -> types.Budget:
+        return cast("types.Budget", self._create("budgets", body))
+
+    def update_budget(self, ref: str, body: types.BudgetUpdate) -> types.Budget:
+        return cast("types.Budget", self.client.patch(f"{V1}/budgets/{segment(ref)}", body))
+
+    def delete_budget(self, ref: str) -> None:
+        self._delete("budgets", ref)
+
     def settings(self, limit: int | None = None) -> Page[types.Setting]:
         return cast("Page[types.Setting]", self._list("settings", limit))
 

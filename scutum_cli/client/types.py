@@ -47,6 +47,61 @@ class AuditLogList(TypedDict):
     next: str | None
 
 
+class Budget(TypedDict):
+    amount_usd: str
+    created_at: str
+    id: str
+    key: str | None
+    left_usd: str
+    on_failure: Literal['open', 'closed']
+    org: str | None
+    output_tokens: int
+    period: Literal['day', 'week', 'month']
+    scope: Literal['global', 'org', 'unit', 'team', 'key', 'user']
+    since: str
+    soft_percent: int
+    spent_usd: str
+    state: Literal['ok', 'soft', 'exceeded']
+    team: str | None
+    unit: str | None
+    until: str
+    user: str | None
+
+
+class BudgetCreate(TypedDict):
+    """
+    A scope needs the field of its name; global needs none.
+    """
+
+    amount_usd: str
+    key: NotRequired[str | None]
+    on_failure: NotRequired[Literal['open', 'closed']]
+    org: NotRequired[str | None]
+    output_tokens: NotRequired[int]
+    period: Literal['day', 'week', 'month']
+    scope: Literal['global', 'org', 'unit', 'team', 'key', 'user']
+    soft_percent: NotRequired[int]
+    team: NotRequired[str | None]
+    unit: NotRequired[str | None]
+    user: NotRequired[str | None]
+
+
+class BudgetList(TypedDict):
+    items: list[Budget]
+    next: str | None
+
+
+class BudgetUpdate(TypedDict):
+    """
+    Only the fields that are sent change.
+    """
+
+    amount_usd: NotRequired[str]
+    on_failure: NotRequired[Literal['open', 'closed']]
+    output_tokens: NotRequired[int]
+    soft_percent: NotRequired[int]
+
+
 class Checks(TypedDict):
     database: str
     redis: str
@@ -141,6 +196,39 @@ class KeyUpdate(TypedDict):
     owner: NotRequired[str | None]
 
 
+class LimitCreate(TypedDict):
+    """
+    A scope needs the fields that it names: team, key, user, model; team+model needs both; global none.
+    """
+
+    burst: NotRequired[int | None]
+    concurrency: NotRequired[int | None]
+    key: NotRequired[str | None]
+    model: NotRequired[str | None]
+    on_failure: NotRequired[Literal['open', 'closed']]
+    rpd: NotRequired[int | None]
+    rpm: NotRequired[int | None]
+    scope: Literal['global', 'team', 'key', 'user', 'model', 'team+model']
+    team: NotRequired[str | None]
+    tpd: NotRequired[int | None]
+    tpm: NotRequired[int | None]
+    user: NotRequired[str | None]
+
+
+class LimitUpdate(TypedDict):
+    """
+    Only the fields that are sent change; null takes a rate away.
+    """
+
+    burst: NotRequired[int | None]
+    concurrency: NotRequired[int | None]
+    on_failure: NotRequired[Literal['open', 'closed']]
+    rpd: NotRequired[int | None]
+    rpm: NotRequired[int | None]
+    tpd: NotRequired[int | None]
+    tpm: NotRequired[int | None]
+
+
 class Login(TypedDict):
     master_key: str
 
@@ -232,6 +320,28 @@ class ProviderUpdate(TypedDict):
     base_url: NotRequired[str | None]
     name: NotRequired[str]
     settings: NotRequired[dict[str, Any] | None]
+
+
+class RateLimit(TypedDict):
+    burst: int | None
+    concurrency: int | None
+    created_at: str
+    id: str
+    key: str | None
+    model: str | None
+    on_failure: Literal['open', 'closed']
+    rpd: int | None
+    rpm: int | None
+    scope: Literal['global', 'team', 'key', 'user', 'model', 'team+model']
+    team: str | None
+    tpd: int | None
+    tpm: int | None
+    user: str | None
+
+
+class RateLimitList(TypedDict):
+    items: list[RateLimit]
+    next: str | None
 
 
 class Schema(TypedDict):

@@ -30,6 +30,8 @@ SOURCES = {
     "P": "@providers",
     "MODEL": "@models",
     "M": "@callable",
+    "LIMIT": "@limits",
+    "BUDGET": "@budgets",
     "DIR": "@files",
     "FILE": "@files",
     "SERVICE": "postgres valkey worker admin proxy",
@@ -116,6 +118,8 @@ def _live(noun: str) -> list[str]:
         return list(settings.load().contexts)
     api = Api(AdminClient(settings.load().current, seconds=LIVE_SECONDS))
     names: dict[str, Callable[[], list[str]]] = {
+        "budgets": lambda: [budget["id"] for budget in api.budgets(LIVE_LIMIT)["items"]],
+        "limits": lambda: [limit["id"] for limit in api.limits(LIVE_LIMIT)["items"]],
         "aliases": lambda: [alias["name"] for alias in api.aliases(LIVE_LIMIT)["items"]],
         "keys": lambda: [key["name"] for key in api.keys(LIVE_LIMIT)["items"] if key["state"] != "revoked"],
         "models": lambda: [model["name"] for model in api.models(LIVE_LIMIT)["items"]],

@@ -17,6 +17,7 @@ from scutum_server.admin.scope import unit_of_work
 from scutum_server.audit import routes as audit
 from scutum_server.gateway import routes as gateway
 from scutum_server.identity import routes as identity
+from scutum_server.limits import routes as limits
 from scutum_server.usage import routes as usage
 
 PREFIX = "/api/v1"
@@ -33,7 +34,7 @@ def _guarded() -> APIRouter:
     guarded = APIRouter()
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
     guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
-    for router in (identity.router, gateway.router, usage.router, audit.router):
+    for router in (identity.router, gateway.router, limits.router, usage.router, audit.router):
         guarded.include_router(router, dependencies=transactional)
     return guarded
 

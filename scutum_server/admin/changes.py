@@ -18,6 +18,7 @@ from scutum_server.infra.db import Connection
 
 _CONFIG_KIND = {
     "team": "team", "key": "key", "provider": "provider", "model": "deployment", "alias": "alias", "setting": "setting",
+    "limit": "limit", "budget": "budget",
 }  # fmt: skip
 """Which configuration of the proxies a resource is; what is not here changes nothing for them."""
 SYSTEM = Actor("system", "system")

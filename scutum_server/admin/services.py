@@ -16,6 +16,8 @@ from scutum_server.identity.service import KeyService, TeamService
 from scutum_server.identity.store import IdentityStore
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Connection
+from scutum_server.limits.service import BudgetService, LimitService
+from scutum_server.limits.store import LimitStore
 from scutum_server.usage.report_store import ReportStore
 from scutum_server.usage.service import ReportService
 
@@ -33,5 +35,8 @@ class Services:
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)
         self.aliases = AliasService(gateway, changes)
+        limits = LimitStore(conn)
+        self.limits = LimitService(limits, changes)
+        self.budgets = BudgetService(limits, changes, clock)
         self.audit = AuditService(AuditStore(conn))
         self.reports = ReportService(ReportStore(conn), clock)

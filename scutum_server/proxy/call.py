@@ -13,6 +13,7 @@ from scutum_server.upstream.catalog import Tokens
 from scutum_server.usage.models import UsageRecord
 
 if TYPE_CHECKING:
+    from scutum_server.proxy.admission import Hold
     from scutum_server.proxy.endpoints import Endpoint
     from scutum_server.proxy.gateway import Gateway
     from scutum_server.proxy.snapshot import Deployment, Snapshot, Team
@@ -45,7 +46,7 @@ class Call:
 
     __slots__ = (
         "accounted", "body", "client_request_id", "cost", "deployment", "endpoint", "error_kind", "exchange",
-        "extra_head", "first_byte", "gateway", "id", "key", "parsed", "provider_done", "provider_sent",
+        "extra_head", "first_byte", "gateway", "hold", "id", "key", "parsed", "provider_done", "provider_sent",
         "requested_model", "snapshot", "started", "stream", "team", "tokens", "usage_source",
     )  # fmt: skip
 
@@ -74,6 +75,7 @@ class Call:
         self.cost = 0
         self.error_kind: str | None = None
         self.accounted = False
+        self.hold: Hold | None = None
 
     def take_client_id(self, value: bytes) -> None:
         """The client's own id for the request, if it is short and printable; any other is left out."""
@@ -96,9 +98,11 @@ class Call:
         deployment = self.deployment
         cost = b"" if self.stream and self.error_kind is None else b"x-scutum-cost: %b\r\n" % usd(self.cost).encode()
         named = b"" if deployment is None else deployment.head
-        fields = (content_type, self.id.encode(), named, cost, self.extra_head, self.overhead() * 1000)
+        hold = self.hold
+        limits = hold.plan.head(hold.at) if hold is not None and hold.at else b""
+        fields = (content_type, self.id.encode(), named, cost, self.extra_head, limits, self.overhead() * 1000)
         return (
-            b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%b%bx-scutum-overhead-ms: %.2f\r\n"
+            b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%b%b%bx-scutum-overhead-ms: %.2f\r\n"
             % fields
         )
 
@@ -122,6 +126,8 @@ class Call:
         if deployment is not None and self.usage_source is not None:
             cost = deployment.price(self.tokens)
             self.cost, price_source = cost.nano_usd, cost.source
+        if self.hold is not None:
+            self.gateway.admission.settle(self)
         user = self.parsed.user if self.parsed is not None else None
         self.gateway.record(
             UsageRecord(

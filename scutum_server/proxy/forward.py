@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from scutum_server.errors import UpstreamError
+from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.snapshot import Deployment, Reply
 from scutum_server.proxy.ways import Way, way_of
@@ -31,6 +32,7 @@ EVENTS: Final = b"text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\
 async def forward(call: Call, deployment: Deployment) -> None:
     """Calls the deployment and answers; raises UpstreamError, or ProviderError with the provider's own refusal."""
     way = way_of(call, deployment)
+    way.body = capped(call, way.body, way.wire, deployment.provider.lane.traits)
     call.provider_sent = perf_counter()
     try:
         reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=way.fields)

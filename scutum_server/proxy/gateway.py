@@ -9,13 +9,17 @@ from typing import Final
 
 from scutum_server.infra.crypto import SecretBox, key_hash
 from scutum_server.infra.redis import make_redis
+from scutum_server.leases.keeper import Keeper
+from scutum_server.leases.store import LeaseStore
 from scutum_server.proxy.addresses import Throttle, TrustedProxies
+from scutum_server.proxy.admission import Admission
 from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
 from scutum_server.proxy.metrics import Metrics
 from scutum_server.proxy.scribe import Scribe
 from scutum_server.proxy.snapshot import Snapshot
+from scutum_server.proxy.spending import Spending
 from scutum_server.proxy.store import SHAPE, ConfigStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
@@ -52,6 +56,11 @@ class Gateway:
         self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
         self.metrics = Metrics(settings.state_dir / "metrics", self._counted)
         self.metrics_keys = {key_hash(key) for key in (settings.master_key, settings.internal_service_key) if key}
+        # A client of its own, which gives up soon: requests wait for its answers.
+        self._lease_redis = make_redis(settings.redis, name="proxy-leases", timeout=1.0)
+        spending = Spending(settings.database, UsageStream(self._redis))
+        self._keeper = Keeper(LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since)
+        self.admission = Admission(self._keeper)
         self.tasks: Sized = ()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,7 +75,9 @@ class Gateway:
             self.metrics.open()
         except OSError as error:
             log.warning("counters stay this worker's own: %s cannot be used: %s", error.filename, error.strerror)
-        for work in (self.feed.run(), self._scribe.run(), self.journal.run(), self.metrics.run(), self._report()):
+        self._keeper.open()
+        records = (self._scribe.run(), self.journal.run(), self.metrics.run(), self._report())
+        for work in (self.feed.run(), self._keeper.run(), self._keeper.listen(), *records):
             self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
@@ -78,6 +89,8 @@ class Gateway:
         self.transport.close()
         await self.journal.close()
         self.metrics.close()
+        await self._keeper.close()
+        await self._lease_redis.aclose()
         await self._redis.aclose()
 
     def record(self, record: UsageRecord) -> None:

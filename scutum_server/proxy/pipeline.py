@@ -1,4 +1,4 @@
-"""The request's way: authenticate → read → route → call → account. Each step is a plain function over one record.
+"""The request's way: authenticate → read → route → admit → call → account: plain functions over one record.
 
 Rules that refuse (limits, budgets, guards, cache) go between `route` and `call`, where key, team and deployment are
 known and nothing was spent yet.
@@ -19,6 +19,7 @@ from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.forward import forward, input_estimate
 from scutum_server.proxy.protocol import ClientDisconnected
+from scutum_server.proxy.refusals import LimitReached
 from scutum_server.proxy.snapshot import Deployment, Network
 from scutum_server.upstream import native
 from scutum_server.wire.body import decode
@@ -42,12 +43,16 @@ async def run(call: Call) -> None:
     except Exception:
         log.exception("request failed", extra={"request_id": call.id})
         refuse(call, ScutumError("The gateway failed on this request; its log has the reason under the request id."))
+    finally:
+        call.gateway.admission.settle(call)
 
 
 async def complete(call: Call) -> None:
     """Every endpoint that generates something."""
     await read(call)
-    await forward(call, route(call))
+    deployment = route(call)
+    await call.gateway.admission.admit(call, deployment)
+    await forward(call, deployment)
 
 
 async def count_tokens(call: Call) -> None:
@@ -163,6 +168,8 @@ def refuse(call: Call, error: ScutumError) -> None:
         head += b"retry-after: 1\r\n"
     elif isinstance(error, TooManyFailuresError):
         head += b"retry-after: %d\r\n" % error.retry_after
+    elif isinstance(error, LimitReached):
+        head += error.head
     elif error.status == 401:
         head += b"www-authenticate: Bearer\r\n"
     exchange.respond(error.status, head, render(error, call.endpoint.shape, call.id))

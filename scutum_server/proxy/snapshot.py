@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy.rules import Rules
 from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer
 from scutum_server.upstream.native import Traits
 
@@ -67,6 +68,7 @@ NOBODY: Final = Key("", None, None, frozenset(), frozenset(), ())
 class Team(Struct, frozen=True):
     id: str
     org_id: str
+    unit_id: str | None = None
 
 
 class Provider(Struct, frozen=True):
@@ -103,6 +105,7 @@ class Snapshot:
         self.settings: dict[str, Any] = {}
         self.maintenance = 0
         """Retry-After in seconds while the operator wants no new requests, else 0."""
+        self.rules = Rules()
         self._lane_of = lane_of
         self._hashes: dict[str, list[bytes]] = {}
         self._providers: dict[str, Provider] = {}
@@ -132,6 +135,8 @@ class Snapshot:
             _put(self.settings, object_id, row and row["value"])
             wait = self.settings.get("maintenance.retry_after_seconds", MAINTENANCE_S)
             self.maintenance = wait if self.settings.get("maintenance.enabled") else 0
+        elif kind in {"limit", "budget"}:
+            self.rules.put(kind, object_id, row)
 
     def _put_key(self, key_id: str, row: Row | None) -> None:
         for digest in self._hashes.pop(key_id, ()):
@@ -161,7 +166,7 @@ class Snapshot:
             if self.default_team is not None and self.default_team.id == team_id:
                 self.default_team = None
             return
-        team = self.teams[team_id] = Team(team_id, row["org_id"])
+        team = self.teams[team_id] = Team(team_id, row["org_id"], row["unit_id"])
         if (row["name"], row["org_name"]) == (DEFAULT, DEFAULT):
             self.default_team = team
 

@@ -18,11 +18,19 @@ SELECT id, team_id, hash, previous_hash, previous_valid_until, owner, allowed_mo
     expires_at, revoked_at
 FROM api_keys
 """
-_TEAMS: Final = "SELECT t.id, t.name, t.org_id, o.name AS org_name FROM teams t JOIN orgs o ON o.id = t.org_id"
+_TEAMS: Final = (
+    "SELECT t.id, t.name, t.org_id, t.unit_id, o.name AS org_name FROM teams t JOIN orgs o ON o.id = t.org_id"
+)
 _PROVIDERS: Final = "SELECT id, name, kind, base_url, api_key_wrapped, settings FROM providers"
 _DEPLOYMENTS: Final = "SELECT id, name, provider_id, upstream_model, settings, created_at FROM deployments"
 _ALIASES: Final = "SELECT name AS id, targets FROM aliases"
 _SETTINGS: Final = "SELECT key AS id, value FROM settings"
+_RULES: Final = """
+SELECT r.*, coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone
+FROM {} r LEFT JOIN orgs o ON o.id = r.org_id
+"""
+_LIMITS: Final = _RULES.format("limits")
+_BUDGETS: Final = _RULES.format("budgets")
 
 _ALL: Final = {
     "team": _TEAMS,
@@ -31,6 +39,8 @@ _ALL: Final = {
     "deployment": _DEPLOYMENTS,
     "alias": _ALIASES,
     "setting": _SETTINGS,
+    "limit": _LIMITS,
+    "budget": _BUDGETS,
 }
 _SOME: Final = {
     "team": f"{_TEAMS} WHERE t.id = ANY(%s)",
@@ -39,6 +49,8 @@ _SOME: Final = {
     "deployment": f"{_DEPLOYMENTS} WHERE id = ANY(%s)",
     "alias": f"{_ALIASES} WHERE name = ANY(%s)",
     "setting": f"{_SETTINGS} WHERE key = ANY(%s)",
+    "limit": f"{_LIMITS} WHERE r.id = ANY(%s)",
+    "budget": f"{_BUDGETS} WHERE r.id = ANY(%s)",
 }
 SHAPE: Final = blake2b(repr(_ALL).encode(), digest_size=8).hexdigest()
 """Names the columns that rows have here; rows saved by a release with others cannot be used."""

@@ -98,6 +98,14 @@ class UsageStream:
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
 
+    async def waiting(self) -> list[bytes]:
+        """Every record in the stream: those that may not be in Postgres yet; raises Unavailable."""
+        try:
+            entries: Any = await self._redis.xrange(STREAM)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return [line for _, lines in _entries(entries) if lines for line in lines.splitlines()]
+
     async def server(self) -> str:
         """The run id of the server; raises Unavailable."""
         try:

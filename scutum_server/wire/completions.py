@@ -20,6 +20,7 @@ class CompletionsRequest(Struct):
     user: str | None = None
     max_tokens: int | None = None
     n: int | None = None
+    best_of: int | None = None
 
 
 REQUEST: Final = msgspec.json.Decoder(CompletionsRequest)

@@ -1,0 +1,105 @@
+"""Routes for limits and budgets; the composition root puts the services into the request."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request, status
+
+from scutum_server.infra.paging import Page
+from scutum_server.limits import models, schemas
+from scutum_server.limits.service import BudgetService, LimitService
+from scutum_server.schemas import Cursor, Limit
+
+router = APIRouter(tags=["limits"])
+
+
+async def _limits(request: Request) -> LimitService:
+    service: LimitService = request.state.limits
+    return service
+
+
+async def _budgets(request: Request) -> BudgetService:
+    service: BudgetService = request.state.budgets
+    return service
+
+
+Limits = Annotated[LimitService, Depends(_limits)]
+Budgets = Annotated[BudgetService, Depends(_budgets)]
+
+
+def _shown(found: models.BudgetStatus) -> dict[str, Any]:
+    budget, spent = found.budget, found.spent_nano_usd
+    return msgspec.structs.asdict(budget) | {
+        "amount_usd": _usd(budget.amount_nano_usd),
+        "spent_usd": _usd(spent),
+        "left_usd": _usd(max(0, budget.amount_nano_usd - spent)),
+        "state": found.state,
+        "since": found.since,
+        "until": found.until,
+    }
+
+
+def _usd(nano: int) -> str:
+    whole, part = divmod(nano, 1_000_000_000)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") if part else str(whole)
+
+
+@router.get("/limits", response_model=schemas.RateLimitList)
+async def list_limits(limits: Limits, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Limit]:
+    """Rate limits, oldest first."""
+    return await limits.page(limit, cursor)
+
+
+@router.post("/limits", response_model=schemas.RateLimit, status_code=status.HTTP_201_CREATED)
+async def create_limit(limits: Limits, body: schemas.LimitCreate) -> models.Limit:
+    """Limits requests or tokens; 409 `already_limited` when there is a limit for the same target."""
+    return await limits.create(body.model_dump())
+
+
+@router.get("/limits/{ref}", response_model=schemas.RateLimit)
+async def get_limit(limits: Limits, ref: str) -> models.Limit:
+    """One limit, by id or a unique beginning or end of it."""
+    return await limits.get(ref)
+
+
+@router.patch("/limits/{ref}", response_model=schemas.RateLimit)
+async def update_limit(limits: Limits, ref: str, body: schemas.LimitUpdate) -> models.Limit:
+    """Changes the fields that are sent; null takes a rate away."""
+    return await limits.update(ref, body.model_dump(exclude_unset=True))
+
+
+@router.delete("/limits/{ref}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_limit(limits: Limits, ref: str) -> None:
+    """Lifts a limit."""
+    await limits.delete(ref)
+
+
+@router.get("/budgets", response_model=schemas.BudgetList)
+async def list_budgets(budgets: Budgets, limit: Limit = 100, cursor: Cursor = None) -> Any:
+    """Budgets, oldest first, with what is spent of each and left."""
+    page = await budgets.page(limit, cursor)
+    return {"items": [_shown(found) for found in page.items], "next": page.next}
+
+
+@router.post("/budgets", response_model=schemas.Budget, status_code=status.HTTP_201_CREATED)
+async def create_budget(budgets: Budgets, body: schemas.BudgetCreate) -> Any:
+    """Caps spending; what was spent since the period began counts."""
+    return _shown(await budgets.create(body.model_dump()))
+
+
+@router.get("/budgets/{ref}", response_model=schemas.Budget)
+async def get_budget(budgets: Budgets, ref: str) -> Any:
+    """One budget, by id or a unique beginning or end of it."""
+    return _shown(await budgets.get(ref))
+
+
+@router.patch("/budgets/{ref}", response_model=schemas.Budget)
+async def update_budget(budgets: Budgets, ref: str, body: schemas.BudgetUpdate) -> Any:
+    """Changes the fields that are sent."""
+    return _shown(await budgets.update(ref, body.model_dump(exclude_unset=True)))
+
+
+@router.delete("/budgets/{ref}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_budget(budgets: Budgets, ref: str) -> None:
+    """Lifts a budget; what was spent stays in the reports."""
+    await budgets.delete(ref)

@@ -1,0 +1,231 @@
+"""The rules of limits and budgets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Protocol
+
+import msgspec
+
+from scutum_server.infra import paging, refs
+from scutum_server.infra.ids import new_id
+from scutum_server.infra.paging import Page
+from scutum_server.infra.windows import bounds
+from scutum_server.limits.models import (
+    RATES,
+    AlreadyLimited,
+    BadField,
+    Budget,
+    BudgetNotFound,
+    BudgetStatus,
+    Limit,
+    LimitNotFound,
+    TargetNotFound,
+)
+from scutum_server.limits.store import LimitStore
+
+MAX_NANO = 9_000_000_000_000_000
+_NANO = 1_000_000_000
+_TARGETS = {
+    "global": (), "org": ("org",), "unit": ("unit",), "team": ("team",), "key": ("key",), "user": ("user",),
+    "model": ("model",), "team+model": ("team", "model"),
+}  # fmt: skip
+"""The fields that say whom a scope is about."""
+
+
+class Changes(Protocol):
+    """Takes note of a change; the composition root writes audit row, event and configuration version with it."""
+
+    def note(
+        self,
+        action: str,
+        resource: str,
+        resource_id: str,
+        *,
+        org_id: str | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+
+def plain(item: msgspec.Struct) -> dict[str, Any]:
+    """A model as JSON-able values, for the audit trail."""
+    built: dict[str, Any] = msgspec.to_builtins(item)
+    return built
+
+
+def nano_usd(text: str) -> int:
+    """A decimal number of US dollars as nano-USD; raises BadField."""
+    try:
+        amount = Decimal(text) * _NANO
+        exact = amount.is_finite() and amount == int(amount) and 0 <= amount <= MAX_NANO
+    except (InvalidOperation, ValueError, OverflowError):
+        exact = False
+    if not exact:
+        raise BadField("amount_usd is a number of US dollars from 0 to 9000000, such as 25.50.", param="amount_usd")
+    return int(amount)
+
+
+async def _target(store: LimitStore, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that say whom the row is about; raises BadField or TargetNotFound."""
+    scope = fields["scope"]
+    wanted = _TARGETS[scope]
+    for name in ("org", "unit", "team", "key", "user", "model"):
+        if (fields.get(name) is not None) != (name in wanted):
+            said = f"needs {name}" if name in wanted else f"takes no {name}"
+            raise BadField(f"The scope {scope} {said}.", param=name)
+    columns: dict[str, Any] = dict.fromkeys(("org_id", "unit_id", "team_id", "key_id", "user", "model"))
+    for name in wanted:
+        value = fields[name]
+        if name == "user":
+            columns["user"] = value
+        elif name == "model":
+            if not await store.has_model(value):
+                raise TargetNotFound(f"There is no model “{value}”.", param=name, hint="See: scutum models list")
+            columns["model"] = value
+        else:
+            ref = refs.canonical(value)
+            missing = TargetNotFound(f"There is no {name} “{ref}”.", param=name)
+            found = refs.choose(ref, await store.candidates(name, ref), missing)
+            columns["org_id"] = await store.org_of(name, found)
+            if columns["org_id"] is None:
+                raise missing
+            columns[f"{name}_id"] = found
+    return columns
+
+
+class LimitService:
+    def __init__(self, store: LimitStore, changes: Changes) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def page(self, limit: int, cursor: str | None) -> Page[Limit]:
+        after = paging.decode("limits", cursor)
+        rows = await self._store.limits(limit + 1, after[0] if after else None)
+        return paging.cut("limits", rows, limit, lambda row: (row.id,))
+
+    async def get(self, ref: str) -> Limit:
+        """By id or short form; raises LimitNotFound or AmbiguousRef."""
+        missing = LimitNotFound(f"There is no limit “{ref}”.", hint="See: scutum limits list")
+        found = await self._store.limit(refs.choose(ref, await self._store.candidates("limit", ref), missing))
+        if found is None:
+            raise missing
+        return found
+
+    async def create(self, fields: Mapping[str, Any]) -> Limit:
+        """One limit for a target; raises AlreadyLimited when it has one."""
+        _some_rate({name: fields.get(name) for name in RATES})
+        columns = await _target(self._store, fields)
+        columns.pop("unit_id")
+        limit_id = new_id("limit")
+        columns |= {name: fields.get(name) for name in RATES} | {"scope": fields["scope"]}
+        if not await self._store.insert_limit(id=limit_id, on_failure=fields["on_failure"], **columns):
+            raise AlreadyLimited(
+                "There is a limit for exactly this already.", hint="Change that one: scutum limits update"
+            )
+        made = await self.get(limit_id)
+        self._changes.note("limit.create", "limit", made.id, org_id=made.org_id, after=plain(made))
+        return made
+
+    async def update(self, ref: str, fields: Mapping[str, Any]) -> Limit:
+        """Changes only the fields that are given; null takes a rate away."""
+        before = await self._locked(ref)
+        after = msgspec.structs.replace(before, **fields)
+        _some_rate({name: getattr(after, name) for name in RATES})
+        if after == before:
+            return before
+        await self._store.update_limit(after)
+        self._changes.note(
+            "limit.update", "limit", after.id, org_id=after.org_id, before=plain(before), after=plain(after)
+        )
+        return after
+
+    async def delete(self, ref: str) -> None:
+        limit = await self._locked(ref)
+        await self._store.delete("limit", limit.id)
+        self._changes.note("limit.delete", "limit", limit.id, org_id=limit.org_id, before=plain(limit))
+
+    async def _locked(self, ref: str) -> Limit:
+        limit = await self.get(ref)
+        if not await self._store.lock("limit", limit.id):
+            raise LimitNotFound(f"There is no limit “{ref}”.")
+        return await self.get(limit.id)
+
+
+def _some_rate(rates: Mapping[str, int | None]) -> None:
+    if all(value is None for value in rates.values()):
+        raise BadField(f"A limit has at least one of {', '.join(RATES)}.", hint="To lift it altogether, delete it.")
+
+
+class BudgetService:
+    def __init__(self, store: LimitStore, changes: Changes, clock: Callable[[], dt.datetime]) -> None:
+        self._store = store
+        self._changes = changes
+        self._clock = clock
+
+    async def page(self, limit: int, cursor: str | None) -> Page[BudgetStatus]:
+        after = paging.decode("budgets", cursor)
+        rows = await self._store.budgets(limit + 1, after[0] if after else None)
+        page = paging.cut("budgets", rows, limit, lambda row: (row.id,))
+        return Page([await self._status(budget) for budget in page.items], page.next)
+
+    async def get(self, ref: str) -> BudgetStatus:
+        """By id or short form, as it stands; raises BudgetNotFound or AmbiguousRef."""
+        return await self._status(await self._find(ref))
+
+    async def create(self, fields: Mapping[str, Any]) -> BudgetStatus:
+        """One budget for a target and a period; what was spent since the period's beginning counts."""
+        amount = nano_usd(fields["amount_usd"])
+        columns = await _target(self._store, fields)
+        columns.pop("model")
+        budget_id = new_id("budget")
+        names = ("scope", "period", "soft_percent", "output_tokens", "on_failure")
+        columns |= {name: fields[name] for name in names} | {"amount_nano_usd": amount}
+        if not await self._store.insert_budget(id=budget_id, **columns):
+            raise AlreadyLimited(
+                "There is a budget for exactly this and this period already.",
+                hint="Change that one: scutum budgets update",
+            )
+        made = await self._find(budget_id)
+        self._changes.note("budget.create", "budget", made.id, org_id=made.org_id, after=plain(made))
+        return await self._status(made)
+
+    async def update(self, ref: str, fields: Mapping[str, Any]) -> BudgetStatus:
+        """Changes only the fields that are given."""
+        before = await self._locked(ref)
+        changed = dict(fields)
+        if "amount_usd" in changed:
+            changed["amount_nano_usd"] = nano_usd(changed.pop("amount_usd"))
+        after = msgspec.structs.replace(before, **changed)
+        if after != before:
+            await self._store.update_budget(after)
+            self._changes.note(
+                "budget.update", "budget", after.id, org_id=after.org_id, before=plain(before), after=plain(after)
+            )
+        return await self._status(after)
+
+    async def delete(self, ref: str) -> None:
+        budget = await self._locked(ref)
+        await self._store.delete("budget", budget.id)
+        self._changes.note("budget.delete", "budget", budget.id, org_id=budget.org_id, before=plain(budget))
+
+    async def _find(self, ref: str) -> Budget:
+        missing = BudgetNotFound(f"There is no budget “{ref}”.", hint="See: scutum budgets list")
+        found = await self._store.budget(refs.choose(ref, await self._store.candidates("budget", ref), missing))
+        if found is None:
+            raise missing
+        return found
+
+    async def _locked(self, ref: str) -> Budget:
+        budget = await self._find(ref)
+        if not await self._store.lock("budget", budget.id):
+            raise BudgetNotFound(f"There is no budget “{ref}”.")
+        return await self._find(budget.id)
+
+    async def _status(self, budget: Budget) -> BudgetStatus:
+        start, end = bounds(budget.period, budget.zone, int(self._clock().timestamp() * 1000))
+        since, until = (dt.datetime.fromtimestamp(edge / 1000, dt.UTC) for edge in (start, end))
+        spent = await self._store.spent(budget.id, since)
+        return BudgetStatus(budget=budget, spent_nano_usd=spent, since=since, until=until)

@@ -1,0 +1,223 @@
+"""The tables limits and budgets, and what was spent of a budget."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+
+from scutum_server.errors import Unavailable
+from scutum_server.infra.db import Connection
+from scutum_server.infra.refs import Candidate, short_form
+from scutum_server.limits.models import RATES, Budget, Limit, Spend
+
+LIMITS = """
+SELECT l.id, l.scope, l.org_id, t.name AS team, l.team_id, k.name AS key, l.key_id, l.user_name AS user, l.model, l.rpm,
+    l.tpm, l.rpd, l.tpd, l.concurrency, l.burst, l.on_failure, l.created_at
+FROM limits l LEFT JOIN teams t ON t.id = l.team_id LEFT JOIN api_keys k ON k.id = l.key_id
+WHERE (%(id)s::text IS NULL OR l.id = %(id)s) AND (%(after)s::text IS NULL OR l.id > %(after)s)
+ORDER BY l.id LIMIT %(limit)s
+"""
+LIMIT_INSERT = """
+INSERT INTO limits (id, scope, org_id, team_id, key_id, user_name, model, rpm, tpm, rpd, tpd, concurrency, burst,
+    on_failure)
+VALUES (%(id)s, %(scope)s, %(org_id)s, %(team_id)s, %(key_id)s, %(user)s, %(model)s, %(rpm)s, %(tpm)s, %(rpd)s,
+    %(tpd)s, %(concurrency)s, %(burst)s, %(on_failure)s)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+LIMIT_UPDATE = """
+UPDATE limits SET rpm = %(rpm)s, tpm = %(tpm)s, rpd = %(rpd)s, tpd = %(tpd)s, concurrency = %(concurrency)s,
+    burst = %(burst)s, on_failure = %(on_failure)s, updated_at = now()
+WHERE id = %(id)s
+"""
+BUDGETS = """
+SELECT b.id, b.scope, o.name AS org, b.org_id, u.name AS unit, b.unit_id, t.name AS team, b.team_id, k.name AS key,
+    b.key_id, b.user_name AS user, b.period, b.amount_nano_usd, b.soft_percent, b.output_tokens, b.on_failure,
+    coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone, b.created_at
+FROM budgets b LEFT JOIN orgs o ON o.id = b.org_id LEFT JOIN units u ON u.id = b.unit_id
+    LEFT JOIN teams t ON t.id = b.team_id LEFT JOIN api_keys k ON k.id = b.key_id
+WHERE (%(id)s::text IS NULL OR b.id = %(id)s) AND (%(after)s::text IS NULL OR b.id > %(after)s)
+ORDER BY b.id LIMIT %(limit)s
+"""
+BUDGET_INSERT = """
+INSERT INTO budgets (id, scope, org_id, unit_id, team_id, key_id, user_name, period, amount_nano_usd, soft_percent,
+    output_tokens, on_failure)
+VALUES (%(id)s, %(scope)s, %(org_id)s, %(unit_id)s, %(team_id)s, %(key_id)s, %(user)s, %(period)s,
+    %(amount_nano_usd)s, %(soft_percent)s, %(output_tokens)s, %(on_failure)s)
+ON CONFLICT DO NOTHING RETURNING id
+"""
+BUDGET_UPDATE = """
+UPDATE budgets SET amount_nano_usd = %(amount_nano_usd)s, soft_percent = %(soft_percent)s,
+    output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = now()
+WHERE id = %(id)s
+"""
+LOCK: dict[str, LiteralString] = {
+    "limit": "SELECT id FROM limits WHERE id = %(id)s FOR UPDATE",
+    "budget": "SELECT id FROM budgets WHERE id = %(id)s FOR UPDATE",
+}
+DELETE: dict[str, LiteralString] = {
+    "limit": "DELETE FROM limits WHERE id = %(id)s RETURNING id",
+    "budget": "DELETE FROM budgets WHERE id = %(id)s RETURNING id",
+}
+CANDIDATES: dict[str, LiteralString] = {
+    "limit": """
+SELECT id, id AS name, scope AS label FROM limits
+WHERE id = %(ref)s OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, id LIMIT 11
+""",
+    "budget": """
+SELECT id, id AS name, scope || ', by the ' || period AS label FROM budgets
+WHERE id = %(ref)s OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, id LIMIT 11
+""",
+    "org": """
+SELECT id, name, 'org ' || name AS label FROM orgs
+WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
+    OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
+""",
+    "unit": """
+SELECT id, name, 'unit ' || name AS label FROM units
+WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
+    OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
+""",
+    "team": """
+SELECT id, name, 'team ' || name AS label FROM teams
+WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
+    OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
+""",
+    "key": """
+SELECT id, name, 'key ' || name AS label, revoked_at IS NULL AS live FROM api_keys
+WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
+    OR right(id, length(%(part)s::text)) = %(part)s::text
+ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, revoked_at IS NULL DESC, id LIMIT 11
+""",
+}
+ORG_OF: dict[str, LiteralString] = {
+    "org": "SELECT id AS org_id FROM orgs WHERE id = %(id)s FOR SHARE",
+    "unit": "SELECT org_id FROM units WHERE id = %(id)s FOR SHARE",
+    "team": "SELECT org_id FROM teams WHERE id = %(id)s FOR SHARE",
+    "key": """
+SELECT t.org_id FROM api_keys k JOIN teams t ON t.id = k.team_id
+WHERE k.id = %(id)s AND k.revoked_at IS NULL FOR SHARE OF k
+""",
+}
+MODEL = "SELECT 1 AS one FROM deployments WHERE name = %(name)s LIMIT 1"
+
+# One statement, so one snapshot: a record is in the log or still pending, never both.
+SPENT = """
+WITH used AS (
+    SELECT org_id, team_id, key_id, cost_nano_usd FROM spend_rollups
+    WHERE hour >= date_trunc('hour', %(since)s::timestamptz + interval '59 minutes 59.999999 seconds', 'UTC')
+    UNION ALL
+    SELECT org_id, team_id, key_id, cost_nano_usd FROM spend_logs
+    WHERE ts >= %(since)s
+        AND ts < date_trunc('hour', %(since)s::timestamptz + interval '59 minutes 59.999999 seconds', 'UTC')
+    UNION ALL
+    SELECT p.org_id, p.team_id, p.key_id, p.cost_nano_usd
+    FROM unnest(%(ts)s::timestamptz[], %(request)s::uuid[], %(org)s::text[], %(team)s::text[], %(key)s::text[],
+        %(cost)s::bigint[]) AS p (ts, request_id, org_id, team_id, key_id, cost_nano_usd)
+    WHERE p.ts >= %(since)s
+        AND NOT EXISTS (SELECT FROM spend_logs l WHERE l.ts = p.ts AND l.request_id = p.request_id)
+)
+SELECT coalesce(sum(used.cost_nano_usd), 0)::bigint AS spent
+FROM used JOIN budgets b ON b.id = %(id)s
+WHERE CASE b.scope
+    WHEN 'org' THEN used.org_id = b.org_id
+    WHEN 'unit' THEN used.team_id IN (SELECT id FROM teams WHERE unit_id = b.unit_id)
+    WHEN 'team' THEN used.team_id = b.team_id
+    WHEN 'key' THEN used.key_id = b.key_id
+    WHEN 'user' THEN used.key_id IN (SELECT id FROM api_keys WHERE owner = b.user_name)
+    ELSE true END
+"""
+
+
+async def spent(conn: Connection, budget_id: str, since: dt.datetime, pending: Sequence[Spend] = ()) -> int:
+    """Nano-USD of the budget's scope since then; `pending` are records that may not be in the spend log yet."""
+    columns = {
+        "ts": [spend.ts for spend in pending],
+        "request": [spend.request_id for spend in pending],
+        "org": [spend.org_id for spend in pending],
+        "team": [spend.team_id for spend in pending],
+        "key": [spend.key_id for spend in pending],
+        "cost": [spend.nano_usd for spend in pending],
+    }
+    row = await (await conn.execute(SPENT, {"id": budget_id, "since": since} | columns)).fetchone()
+    return int(row["spent"]) if row else 0
+
+
+@contextmanager
+def unavailable_on_error() -> Iterator[None]:
+    """Raises Unavailable where the database does not do as told."""
+    try:
+        yield
+    except psycopg.Error as error:
+        reason = f"The database does not answer: {type(error).__name__}."
+        raise Unavailable(reason, code="database_unavailable") from error
+
+
+class LimitStore:
+    """Reads and writes inside the connection's transaction; never commits."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
+        return await (await self._conn.execute(query, params)).fetchall()
+
+    async def candidates(self, kind: str, ref: str) -> list[Candidate]:
+        """What `ref` may mean; `kind` is limit, budget, org, unit, team or key."""
+        rows = await self._rows(CANDIDATES[kind], {"ref": ref, "part": short_form(ref, kind)})
+        return [Candidate(**row) for row in rows]
+
+    async def org_of(self, kind: str, object_id: str) -> str | None:
+        """The org of an org, unit, team or live key, which is kept from being deleted meanwhile; None if it is gone."""
+        rows = await self._rows(ORG_OF[kind], {"id": object_id})
+        return rows[0]["org_id"] if rows else None
+
+    async def has_model(self, name: str) -> bool:
+        return bool(await self._rows(MODEL, {"name": name}))
+
+    async def lock(self, kind: str, object_id: str) -> bool:
+        return bool(await self._rows(LOCK[kind], {"id": object_id}))
+
+    async def delete(self, kind: str, object_id: str) -> None:
+        await self._conn.execute(DELETE[kind], {"id": object_id})
+
+    async def limits(self, limit: int, after: str | None) -> list[Limit]:
+        return [Limit(**row) for row in await self._rows(LIMITS, {"id": None, "limit": limit, "after": after})]
+
+    async def limit(self, limit_id: str) -> Limit | None:
+        rows = await self._rows(LIMITS, {"id": limit_id, "limit": 1, "after": None})
+        return Limit(**rows[0]) if rows else None
+
+    async def insert_limit(self, **fields: Any) -> bool:
+        """False when the target has a limit already."""
+        return bool(await self._rows(LIMIT_INSERT, fields))
+
+    async def update_limit(self, limit: Limit) -> None:
+        fields = {name: getattr(limit, name) for name in (*RATES, "id", "on_failure")}
+        await self._conn.execute(LIMIT_UPDATE, fields)
+
+    async def budgets(self, limit: int, after: str | None) -> list[Budget]:
+        return [Budget(**row) for row in await self._rows(BUDGETS, {"id": None, "limit": limit, "after": after})]
+
+    async def budget(self, budget_id: str) -> Budget | None:
+        rows = await self._rows(BUDGETS, {"id": budget_id, "limit": 1, "after": None})
+        return Budget(**rows[0]) if rows else None
+
+    async def insert_budget(self, **fields: Any) -> bool:
+        """False when the target has a budget for this period already."""
+        return bool(await self._rows(BUDGET_INSERT, fields))
+
+    async def update_budget(self, budget: Budget) -> None:
+        names = ("id", "amount_nano_usd", "soft_percent", "output_tokens", "on_failure")
+        await self._conn.execute(BUDGET_UPDATE, {name: getattr(budget, name) for name in names})
+
+    async def spent(self, budget_id: str, since: dt.datetime) -> int:
+        return await spent(self._conn, budget_id, since)

@@ -1,0 +1,287 @@
+"""The pipeline's admit: limits and budgets, out of leases at hand; settled when the request is accounted for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from scutum_server.leases.keeper import Keeper
+from scutum_server.leases.lease import Lease, Refusal
+from scutum_server.leases.queue import Need
+from scutum_server.proxy.rates import RateCard
+from scutum_server.proxy.refusals import headers, limit_reached
+from scutum_server.upstream.native import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, RESPONSES, Traits
+from scutum_server.wire.output_cap import with_output_cap
+
+if TYPE_CHECKING:
+    from scutum_server.proxy.call import Call
+    from scutum_server.proxy.snapshot import Deployment, Snapshot
+
+LEAST_OUTPUT: Final = 16
+"""A budget that buys fewer output tokens than this is spent."""
+IMAGE_TOKENS: Final = 3_000
+COMPLETIONS_OUTPUT: Final = 16
+"""What text completions generate when the request does not say, by the format's own rule."""
+_WITHOUT_OUTPUT: Final = frozenset({EMBEDDINGS, COUNT_TOKENS})
+_MOST_PLANS: Final = 50_000
+
+
+class Plan(Struct, frozen=True):
+    """The leases that requests of one key to one model need; `output_tokens` is what a budget lets them generate."""
+
+    once: tuple[Lease, ...]
+    slots: tuple[Lease, ...]
+    tokens: tuple[Lease, ...]
+    money: tuple[Lease, ...]
+    output_tokens: int
+    requests_shown: Lease | None
+    tokens_shown: Lease | None
+
+    def head(self, now: float) -> bytes:
+        return headers(self.requests_shown, self.tokens_shown, now)
+
+
+class Hold:
+    """What one request has taken, at `at`, until it is settled."""
+
+    __slots__ = ("at", "money", "money_units", "open", "output_cap", "plan", "slots", "token_units", "tokens")
+
+    def __init__(self, plan: Plan, token_units: int) -> None:
+        self.plan = plan
+        self.at = 0.0
+        self.open = False
+        self.slots = plan.slots
+        self.tokens = plan.tokens
+        self.token_units = token_units
+        self.money: tuple[Lease, ...] = ()
+        self.money_units = 0
+        self.output_cap = 0
+        """0: as the client asked."""
+
+
+class _Cost(Struct, frozen=True):
+    """Nano-USD: the request with all its output, with the least output, without any, and a token for each choice."""
+
+    most: int
+    least: int
+    input: int
+    token: int
+    output: int
+
+
+_FREE: Final = _Cost(0, 0, 0, 0, 0)
+
+
+class Admission:
+    """One for a worker."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._plans: dict[tuple[str, str], Plan | None] = {}
+        self._made_for: tuple[Snapshot | None, int, int] = (None, 0, 0)
+        self._rates = RateCard()
+        self._input_factors: dict[str, float] = {}
+        """Tokens per byte of a request's body, by model, as providers report them."""
+        self._outputs: dict[str, float] = {}
+
+    async def admit(self, call: Call, deployment: Deployment) -> None:
+        """Takes what the request may need; raises LimitReached, or Unavailable when a quota cannot be checked."""
+        if not call.snapshot.rules:
+            return
+        plan = self._plan(call, deployment)
+        if plan is None:
+            return
+        tokens = self._token_estimate(call, deployment, plan) if plan.tokens else 0
+        cost = self._most(call, deployment, plan) if plan.money else _FREE
+        hold = call.hold = Hold(plan, tokens)
+        keeper = self._keeper
+        now = keeper.now()
+        if now < keeper.fresh and _at_hand(plan, tokens, cost.most, now):
+            self._take(call, hold, cost, now)
+            return
+        needs = [Need(lease, 1) for lease in plan.once + plan.slots] + [Need(lease, tokens) for lease in plan.tokens]
+        if cost.most:
+            needs += [Need(lease, cost.most, cost.least) for lease in plan.money]
+        for need in needs:
+            if need.lease.refuses(need.least or need.need, now) and not need.lease.has(need.least or need.need, now):
+                raise limit_reached(need.lease.refusal(now), plan.head(now))
+        refusal: Refusal | None = await keeper.acquire(
+            needs, lambda now, without: self._take(call, hold, cost, now, without)
+        )
+        if refusal is not None:
+            raise limit_reached(refusal, plan.head(keeper.now()))
+
+    def settle(self, call: Call) -> None:
+        """Gives back what the request did not use; call it once tokens and cost are known."""
+        hold = call.hold
+        if hold is None or not hold.open:
+            return
+        hold.open = False
+        keeper, at = self._keeper, hold.at
+        now = keeper.now()
+        used = call.tokens.input + call.tokens.output
+        busy = bool(keeper.queue)
+        for lease in hold.slots:
+            lease.settle(1, 0, at)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
+        for lease in hold.tokens:
+            lease.settle(hold.token_units, used, at)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
+        for lease in hold.money:
+            lease.settle(hold.money_units, call.cost, at)
+            if busy or lease.stale or now < lease.scarce_until:
+                keeper.settled(lease, now)
+        if hold.tokens and call.usage_source == "reported" and call.deployment is not None:
+            self._learn(call, call.deployment.name)
+
+    def _take(self, call: Call, hold: Hold, cost: _Cost, now: float, without: list[Lease] | None = None) -> None:
+        """What `without` names is not counted: Redis is away, and those quotas are to be open then."""
+        plan, keeper = hold.plan, self._keeper
+        once, money = plan.once, plan.money if cost.most else ()
+        if without:
+            once = tuple(lease for lease in once if lease not in without)
+            money = tuple(lease for lease in money if lease not in without)
+            hold.slots = tuple(lease for lease in plan.slots if lease not in without)
+            hold.tokens = tuple(lease for lease in plan.tokens if lease not in without)
+        hold.at, hold.open = now, True
+        for lease in once:
+            lease.use()
+            if lease.unused <= lease.low:
+                keeper.renew(lease)
+        for lease in hold.slots:
+            lease.reserve(1)
+        for lease in hold.tokens:
+            lease.reserve(hold.token_units)
+            if lease.unused <= lease.low:
+                keeper.renew(lease)
+        if money:
+            units = min(cost.most, *(lease.unused for lease in money))
+            for lease in money:
+                lease.reserve(units)
+                if lease.unused <= lease.low:
+                    keeper.renew(lease)
+            hold.money, hold.money_units = money, units
+            if cost.token:
+                affordable = (units - cost.input) // cost.token
+                asked = _asked(call)
+                cap = min(affordable, cost.output)
+                hold.output_cap = cap if asked is None or cap < asked else 0
+
+    # -- how much a request may need
+
+    def _token_estimate(self, call: Call, deployment: Deployment, plan: Plan) -> int:
+        name = deployment.name
+        asked = _asked(call)
+        output = self._outputs.get(name, 256.0) if asked is None else asked * _choices(call)
+        if call.endpoint.wire in _WITHOUT_OUTPUT:
+            output = 0
+        estimate = int(len(call.body) * self._input_factors.get(name, 0.3) + output) + 1
+        return min(estimate, *(lease.meter.capacity for lease in plan.tokens))
+
+    def _most(self, call: Call, deployment: Deployment, plan: Plan) -> _Cost:
+        """An upper bound: a token has one byte at least, and what may be charged apart from text has a fixed number."""
+        body = call.body
+        tokens = len(body) + IMAGE_TOKENS * (body.count(b'"image_url"') + body.count(b'"input_audio"'))
+        rates = self._rates.rates(deployment.price, tokens)
+        taken = rates.fixed + rates.input * tokens
+        if call.endpoint.wire in _WITHOUT_OUTPUT:
+            return _Cost(taken, taken, taken, 0, 0)
+        asked = _asked(call)
+        output = plan.output_tokens if asked is None else asked
+        token = rates.output * _choices(call)
+        return _Cost(taken + token * output, taken + token * min(LEAST_OUTPUT, output), taken, token, output)
+
+    def _learn(self, call: Call, name: str) -> None:
+        factor = call.tokens.input / len(call.body)
+        known = self._input_factors.get(name)
+        # Up at once and down slowly: an estimate below the truth is charged to the next window.
+        self._input_factors[name] = factor if known is None or factor > known else known + 0.05 * (factor - known)
+        output = self._outputs.get(name, 256.0)
+        self._outputs[name] = output + 0.05 * (call.tokens.output - output)
+
+    # -- which quotas a request is under
+
+    def _plan(self, call: Call, deployment: Deployment) -> Plan | None:
+        snapshot = call.snapshot
+        made_for = (snapshot, snapshot.version, self._keeper.generation)
+        if made_for != self._made_for or len(self._plans) > _MOST_PLANS:
+            self._plans.clear()
+            self._made_for = made_for
+        at = (call.key.id, deployment.name)
+        try:
+            return self._plans[at]
+        except KeyError:
+            plan = self._plans[at] = self._make(call, deployment)
+            return plan
+
+    def _make(self, call: Call, deployment: Deployment) -> Plan | None:
+        team = call.team
+        rules = call.snapshot.rules.find(
+            key=call.key.id,
+            user=call.key.owner,
+            team=team.id if team is not None else None,
+            org=team.org_id if team is not None else None,
+            unit=team.unit_id if team is not None else None,
+            model=deployment.name,
+        )
+        if not rules:
+            return None
+        leases = [self._keeper.lease(meter) for rule in rules for meter in rule.meters]
+        kinds = {
+            unit: tuple(lease for lease in leases if lease.meter.unit == unit)
+            for unit in ("requests", "slots", "tokens", "money")
+        }
+        return Plan(
+            once=kinds["requests"],
+            slots=kinds["slots"],
+            tokens=kinds["tokens"],
+            money=kinds["money"],
+            output_tokens=min((rule.output_tokens for rule in rules if rule.output_tokens is not None), default=0),
+            requests_shown=_narrowest(kinds["requests"]),
+            tokens_shown=_narrowest(kinds["tokens"]),
+        )
+
+
+def capped(call: Call, body: bytes, wire: str, traits: Traits) -> bytes:
+    """The body for the provider, in its format, with the output that the request's budgets pay for."""
+    if call.hold is None or not call.hold.output_cap:
+        return body
+    field = "max_output_tokens" if wire == RESPONSES else traits.cap_field if wire == CHAT else "max_tokens"
+    return with_output_cap(body, call.hold.output_cap, field=field)
+
+
+def _at_hand(plan: Plan, tokens: int, money: int, now: float) -> bool:
+    for lease in plan.once:
+        if lease.unused < 1 or now >= lease.end:
+            return False
+    for lease in plan.slots:
+        if lease.unused < 1:
+            return False
+    for lease in plan.tokens:
+        if lease.unused < tokens or now >= lease.end:
+            return False
+    return not money or all(lease.unused >= money and now < lease.end for lease in plan.money)
+
+
+def _asked(call: Call) -> int | None:
+    """The client's own maximum of output tokens for each choice."""
+    parsed = call.parsed
+    fields = (getattr(parsed, "max_completion_tokens", None), getattr(parsed, "max_tokens", None))
+    given: list[int] = [each for each in fields if each is not None and each > 0]
+    if given:
+        return max(given)
+    return COMPLETIONS_OUTPUT if call.endpoint.wire == COMPLETIONS else None
+
+
+def _choices(call: Call) -> int:
+    parsed = call.parsed
+    return max(1, getattr(parsed, "n", None) or 1, getattr(parsed, "best_of", None) or 1)
+
+
+def _narrowest(leases: tuple[Lease, ...]) -> Lease | None:
+    """The quota that the headers tell of: of the longest window below a day, the smallest."""
+    order = {"minute": 0, "day": 1, "second": 2}
+    return min(leases, key=lambda lease: (order[lease.meter.period or "second"], lease.meter.capacity), default=None)

@@ -1,0 +1,67 @@
+"""The answers to requests that a limit or a budget holds back."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from scutum_server.errors import ScutumError
+from scutum_server.infra.windows import FOREVER
+from scutum_server.leases.lease import Lease, Refusal
+
+_WORDS: Final = {"requests": "requests", "tokens": "tokens", "slots": "concurrent requests"}
+
+
+class LimitReached(ScutumError):
+    """429; `head` are the headers that go with it."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+    retryable = True
+    head = b""
+
+
+def limit_reached(refusal: Refusal, shown: bytes) -> LimitReached:
+    """`shown` are the x-ratelimit headers of the request."""
+    lease = refusal.lease
+    if lease.meter.unit == "money":
+        error = _budget(refusal)
+        wait_ms = 1000.0 if refusal.reserved else refusal.wait_ms
+    else:
+        error = LimitReached(f"{_sentence(lease)} Try again in {_wait(refusal.wait_ms)} s.")
+        wait_ms = refusal.wait_ms
+    error.head = b"retry-after: %d\r\n%b" % (_wait(wait_ms), shown)
+    return error
+
+
+def _sentence(lease: Lease) -> str:
+    meter = lease.meter
+    window = f" a {meter.period}" if meter.period else ""
+    return f"The limit {meter.whose}, {meter.capacity} {_WORDS[meter.unit]}{window}, is reached."
+
+
+def _budget(refusal: Refusal) -> LimitReached:
+    meter = refusal.lease.meter
+    if refusal.reserved:
+        return LimitReached(
+            f"What is left of the budget {meter.whose} is set aside for requests that are running. Try again in 1 s.",
+            code="budget_reserved",
+        )
+    return LimitReached(
+        f"The budget {meter.whose} for this {meter.period} is spent. Wait for the next one, or have it raised.",
+        code="budget_exceeded",
+    )
+
+
+def _wait(wait_ms: float) -> int:
+    return max(1, math.ceil(wait_ms / 1000))
+
+
+def headers(requests: Lease | None, tokens: Lease | None, now: float) -> bytes:
+    """OpenAI's headers for the narrowest quota of each kind; what remains is as of the last lease."""
+    return b"".join(
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %.3fs\r\n"
+        % (kind, lease.meter.capacity, kind, lease.left + lease.unused, kind, max(0.0, lease.end - now) / 1000)
+        for kind, lease in ((b"requests", requests), (b"tokens", tokens))
+        if lease is not None and lease.end < FOREVER
+    )

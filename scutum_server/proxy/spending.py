@@ -1,0 +1,42 @@
+"""What was spent of a budget before anything was leased of it: the spend log and what is still on its way there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from scutum_server.infra.db import connect
+from scutum_server.leases.models import Meter
+from scutum_server.limits.models import Spend
+from scutum_server.limits.store import spent, unavailable_on_error
+from scutum_server.settings import DatabaseSettings
+from scutum_server.usage.ingest import parse
+from scutum_server.usage.store import UsageStream
+
+
+class Spending:
+    def __init__(self, database: DatabaseSettings, stream: UsageStream) -> None:
+        self._database = database
+        self._stream = stream
+
+    async def since(self, meter: Meter, start: int) -> int:
+        """Nano-USD since `start`, in milliseconds of the epoch; raises Unavailable."""
+        budget_id = meter.id.rpartition(".")[0]
+        moment = dt.datetime.fromtimestamp(start / 1000, dt.UTC)
+        # The stream first: what leaves it afterwards is in the log, and nothing counts twice.
+        pending = [found for line in await self._stream.waiting() if (found := _spend(line)) is not None]
+        with unavailable_on_error():
+            connection = await connect(self._database, name="proxy-budgets")
+            try:
+                return await spent(connection, budget_id, moment, pending)
+            finally:
+                await connection.close()
+
+
+def _spend(line: bytes) -> Spend | None:
+    try:
+        ts, record = parse(line)
+    except ValueError:
+        return None
+    if not record.cost_nano_usd:
+        return None
+    return Spend(ts, record.request_id, record.org_id, record.team_id, record.key_id, record.cost_nano_usd)
