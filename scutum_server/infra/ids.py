@@ -7,13 +7,13 @@ import os
 import time
 from uuid import UUID
 
-_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 16 characters: 48 bits of Unix milliseconds, then 32 random bits, in Crockford base32."""
     value = (time.time_ns() // 1_000_000) << 32 | int.from_bytes(os.urandom(4))
-    return f"{prefix}_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(75, -1, -5))
+    return f"{prefix}_" + "".join(CROCKFORD[(value >> shift) & 31] for shift in range(75, -1, -5))
 
 
 def uuid7() -> UUID:

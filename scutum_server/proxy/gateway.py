@@ -21,6 +21,7 @@ from scutum_server.proxy.scribe import Scribe
 from scutum_server.proxy.snapshot import Snapshot
 from scutum_server.proxy.spending import Spending
 from scutum_server.proxy.store import SHAPE, ConfigStore
+from scutum_server.proxy.upstream_ids import UpstreamIds
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
@@ -42,6 +43,7 @@ class Gateway:
         self.draining = False
         self.addresses = TrustedProxies(settings.trusted_proxies)
         self.throttle = Throttle(settings.failed_per_minute)
+        self.ids = UpstreamIds(settings.encryption_key)
         self.transport = Transport()
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
         saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
