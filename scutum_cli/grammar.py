@@ -87,11 +87,7 @@ class Group(Plainer, TyperGroup):
 
 def build(app: typer.Typer, name: str, *, server: bool) -> Any:
     """The command or group that `app` describes, with the common options; `server` when it talks to one."""
-    for info in app.registered_commands:
-        info.cls = Command
-    app.info.cls = Group
-    if app.registered_callback is not None:
-        app.registered_callback.cls = Group
+    _dress(app)
     # Scripts for completion are our own: `scutum completions`.
     app._add_completion = False  # noqa: SLF001
     command: Any = typer.main.get_command(app)
@@ -100,6 +96,19 @@ def build(app: typer.Typer, name: str, *, server: bool) -> Any:
         command.no_args_is_help = not command.invoke_without_command
     equip(command, server=server)
     return command
+
+
+def _dress(app: typer.Typer) -> None:
+    """Our classes for the app's verbs and its groups, nested ones too."""
+    for info in app.registered_commands:
+        info.cls = Command
+    app.info.cls = Group
+    if app.registered_callback is not None:
+        app.registered_callback.cls = Group
+    for group in app.registered_groups:
+        group.cls = Group
+        if group.typer_instance is not None:
+            _dress(group.typer_instance)
 
 
 def equip(command: Any, *, server: bool) -> None:

@@ -205,7 +205,7 @@ def pairs(values: list[str], flag: str) -> dict[str, str]:
 def whole(text: str, flag: str, *, low: int = 0, high: int = 2**31) -> int:
     """A whole number from `low` to `high`; CliError otherwise."""
     if not re.fullmatch(r"-?\d{1,12}", text) or not low <= int(text) <= high:
-        limit = f"of at least {low}" if high == 2**31 else f"from {low} to {high}"
+        limit = f"of at least {low}" if high >= 2**31 else f"from {low} to {high}"
         raise CliError(f"{flag} takes a whole number {limit}, not {text!r}.")
     return int(text)
 

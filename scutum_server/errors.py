@@ -68,6 +68,8 @@ class Unavailable(ScutumError):
     code = "unavailable"
     status = 503
     retryable = True
+    retry_after = 1
+    """Seconds after which to try again."""
 
 
 class UpstreamError(ScutumError):

@@ -75,6 +75,22 @@ class Api:
     def test_provider(self, ref: str) -> types.Probe:
         return cast("types.Probe", self.client.post(f"{V1}/providers/{segment(ref)}/test"))
 
+    def presets(self, limit: int | None = None) -> Page[types.Preset]:
+        return cast("Page[types.Preset]", self._list("provider-presets", limit, paged=False))
+
+    def provider_keys(self, ref: str, limit: int | None = None) -> Page[types.ProviderKey]:
+        path = f"providers/{segment(ref)}/keys"
+        return cast("Page[types.ProviderKey]", self._list(path, limit, paged=False))
+
+    def add_provider_key(self, ref: str, body: types.ProviderKeyCreate) -> types.ProviderKey:
+        return cast("types.ProviderKey", self.client.post(f"{V1}/providers/{segment(ref)}/keys", body))
+
+    def remove_provider_key(self, ref: str, key: str) -> None:
+        self.client.delete(f"{V1}/providers/{segment(ref)}/keys/{segment(key)}")
+
+    def catalog(self, limit: int | None = None, provider: str | None = None) -> Page[types.CatalogModel]:
+        return cast("Page[types.CatalogModel]", self._list("catalog", limit, {"provider": provider}))
+
     def models(self, limit: int | None = None, provider: str | None = None) -> Page[types.Model]:
         return cast("Page[types.Model]", self._list("models", limit, {"provider": provider}))
 
@@ -149,12 +165,15 @@ class Api:
             report["next"] = page["next"]
         return report
 
-    def _list(self, noun: str, limit: int | None, params: Mapping[str, Any] | None = None) -> Page[Any]:
+    def _list(
+        self, noun: str, limit: int | None, params: Mapping[str, Any] | None = None, *, paged: bool = True
+    ) -> Page[Any]:
+        """All pages up to `limit`; a list that is not `paged` comes whole."""
         items: list[Any] = []
         cursor: str | None = None
         while True:
-            asked = {**(params or {}), "limit": _size(limit, len(items)), "cursor": cursor}
-            page = self.client.get(f"{V1}/{noun}", asked)
+            window = {"limit": _size(limit, len(items)), "cursor": cursor} if paged else {}
+            page = self.client.get(f"{V1}/{noun}", {**(params or {}), **window})
             if not isinstance(page, dict) or not isinstance(page.get("items"), list):
                 raise self.client.not_scutum()
             items += page["items"]

@@ -7,9 +7,14 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class Alias(TypedDict):
+    first_byte_ms: int | None
     name: str
     resolves_to: str | None
+    retries: int
+    strategy: Literal['ordered', 'weighted', 'least-busy', 'lowest-latency', 'cheapest', 'usage-based']
     targets: list[str]
+    total_ms: int | None
+    weights: list[int] | None
 
 
 class AliasList(TypedDict):
@@ -20,8 +25,16 @@ class AliasList(TypedDict):
 Target: TypeAlias = str
 
 
+Weight: TypeAlias = int
+
+
 class AliasPut(TypedDict):
+    first_byte_ms: NotRequired[int | None]
+    retries: NotRequired[int]
+    strategy: NotRequired[Literal['ordered', 'weighted', 'least-busy', 'lowest-latency', 'cheapest', 'usage-based']]
     targets: list[Target]
+    total_ms: NotRequired[int | None]
+    weights: NotRequired[list[Weight] | None]
 
 
 class AuditLog(TypedDict):
@@ -45,6 +58,16 @@ class AuditLog(TypedDict):
 class AuditLogList(TypedDict):
     items: list[AuditLog]
     next: str | None
+
+
+class Breaker(TypedDict):
+    """
+    Half-open waits for a request to try whether the provider is well again.
+    """
+
+    reason: str | None
+    retry_at: str | None
+    state: Literal['closed', 'open', 'half-open']
 
 
 class Budget(TypedDict):
@@ -100,6 +123,22 @@ class BudgetUpdate(TypedDict):
     on_failure: NotRequired[Literal['open', 'closed']]
     output_tokens: NotRequired[int]
     soft_percent: NotRequired[int]
+
+
+class CatalogModel(TypedDict):
+    cached_usd: str | None
+    context: int | None
+    input_usd: str | None
+    model: str
+    name: str | None
+    output_usd: str | None
+    provider: str
+
+
+class CatalogModelList(TypedDict):
+    items: list[CatalogModel]
+    next: str | None
+    source: str
 
 
 class Checks(TypedDict):
@@ -255,6 +294,22 @@ class OrgList(TypedDict):
     next: str | None
 
 
+class Preset(TypedDict):
+    api_key: Literal['required', 'optional', 'none']
+    base_url: str | None
+    base_url_example: str | None
+    example_model: str
+    kind: str
+    name: str
+    settings: dict[str, Any]
+    title: str
+
+
+class PresetList(TypedDict):
+    items: list[Preset]
+    next: str | None
+
+
 class Price(TypedDict):
     """
     Nano-USD per token: 1 is 0.001 USD per million tokens.
@@ -291,6 +346,7 @@ class Provider(TypedDict):
     base_url: str | None
     created_at: str
     id: str
+    keys: int
     kind: Literal['openai', 'anthropic', 'sim']
     models: list[str]
     name: str
@@ -301,9 +357,24 @@ class Provider(TypedDict):
 class ProviderCreate(TypedDict):
     api_key: NotRequired[str | None]
     base_url: NotRequired[str | None]
-    kind: Literal['openai', 'anthropic', 'sim']
+    kind: Literal['openai', 'anthropic', 'sim', 'azure', 'xai', 'deepseek', 'mistral', 'groq', 'together', 'ollama', 'vllm']
     name: str
     settings: NotRequired[dict[str, Any] | None]
+
+
+class ProviderKey(TypedDict):
+    created_at: str
+    hint: str
+    id: str
+
+
+class ProviderKeyCreate(TypedDict):
+    api_key: str
+
+
+class ProviderKeyList(TypedDict):
+    items: list[ProviderKey]
+    next: str | None
 
 
 class ProviderList(TypedDict):
@@ -427,12 +498,15 @@ class Health(TypedDict):
 
 
 class Model(TypedDict):
+    breaker: NotRequired[Breaker | None]
     created_at: str
     id: str
     kind: Literal['chat', 'embedding'] | None
     name: str
     price: ModelPrice | None
     provider: str
+    rpm: int | None
+    tpm: int | None
     upstream_model: str
 
 
@@ -441,6 +515,8 @@ class ModelCreate(TypedDict):
     name: str
     price: NotRequired[Price | None]
     provider: str
+    rpm: NotRequired[int | None]
+    tpm: NotRequired[int | None]
     upstream_model: NotRequired[str | None]
 
 
@@ -451,12 +527,14 @@ class ModelList(TypedDict):
 
 class ModelUpdate(TypedDict):
     """
-    Only the fields that are sent change; null clears `kind` or `price`.
+    Only the fields that are sent change; null clears `kind`, `price`, `rpm` or `tpm`.
     """
 
     kind: NotRequired[Literal['chat', 'embedding'] | None]
     name: NotRequired[str]
     price: NotRequired[Price | None]
+    rpm: NotRequired[int | None]
+    tpm: NotRequired[int | None]
     upstream_model: NotRequired[str]
 
 

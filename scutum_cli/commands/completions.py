@@ -99,7 +99,7 @@ def _flags(command: Any) -> Iterator[Flag]:
 
 
 def _source(metavar: str) -> str:
-    if re.fullmatch(r"[a-z_]+(\|[a-z_]+)+", metavar):
+    if re.fullmatch(r"[a-z_-]+(\|[a-z_-]+)+", metavar):
         return metavar.replace("|", " ")
     return SOURCES.get(re.sub(r"[^A-Z_].*", "", metavar.lstrip("[")), "")
 

@@ -11,7 +11,7 @@ from scutum_cli import output
 from scutum_cli.client import api
 from scutum_cli.commands import present
 from scutum_cli.errors import CliError
-from scutum_cli.options import DryRun, Yes, examples, listing
+from scutum_cli.options import DryRun, Yes, examples, listing, whole
 from scutum_cli.render import models
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ Kind = Annotated[str | None, typer.Option("--kind", metavar="|".join(KINDS), hel
 UpstreamModel = Annotated[
     str | None, typer.Option("--upstream-model", metavar="M", help="The provider's name for it; default: the same.")
 ]
+PerMinute = "So many the provider takes in a minute; none: not known. For aliases with --strategy usage-based."
+Rpm = Annotated[str | None, typer.Option("--rpm", metavar="N", help=f"Requests. {PerMinute}")]
+Tpm = Annotated[str | None, typer.Option("--tpm", metavar="N", help=f"Tokens. {PerMinute}")]
 PriceText = Annotated[
     str | None,
     typer.Option("--price", metavar="IN,OUT", help="US dollars per million tokens, over the catalogue's price."),
@@ -63,6 +66,8 @@ def add(
     upstream_model: UpstreamModel = None,
     kind: Kind = None,
     price: PriceText = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
     dry_run: DryRun = False,
 ) -> None:
     """Add a model at a provider."""
@@ -73,6 +78,10 @@ def add(
         body["kind"] = _kind(kind)
     if price is not None:
         body["price"] = _price(price)
+    if rpm is not None:
+        body["rpm"] = _per_minute(rpm, "--rpm")
+    if tpm is not None:
+        body["tpm"] = _per_minute(tpm, "--tpm")
     if dry_run:
         output.preview(f"add the model {name} at {provider}", body)
         return
@@ -87,6 +96,8 @@ def update(
     upstream_model: UpstreamModel = None,
     kind: Kind = None,
     price: PriceText = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
     dry_run: DryRun = False,
 ) -> None:
     """Change a model; --price none goes back to the catalogue's."""
@@ -99,6 +110,10 @@ def update(
         body["kind"] = _kind(kind)
     if price is not None:
         body["price"] = None if price == "none" else _price(price)
+    if rpm is not None:
+        body["rpm"] = _per_minute(rpm, "--rpm")
+    if tpm is not None:
+        body["tpm"] = _per_minute(tpm, "--tpm")
     if not body:
         raise CliError("Nothing to change was given.", hint="scutum models update --help")
     if dry_run:
@@ -119,6 +134,21 @@ def delete(model: Model, yes: Yes = False, dry_run: DryRun = False) -> None:
     output.confirm(f"Delete the model {found['name']} at {found['provider']}?", yes=yes)
     server.delete_model(found["id"])
     output.changed({"id": found["id"], "deleted": True}, f"Model {found['name']} deleted.")
+
+
+@app.command(epilog=examples("scutum models catalog --provider mistral", "scutum models catalog --all -o csv"))
+@listing
+def catalog(
+    provider: Annotated[str | None, typer.Option("--provider", metavar="NAME", help="Only of this vendor.")] = None,
+) -> None:
+    """List the models that vendors are known to offer, with context size and price."""
+    server = api.connect()
+    empty = "The catalogue knows no model of this vendor. All of them: scutum models catalog"
+    present.show_list(lambda limit: server.catalog(limit, provider), models.CATALOG, empty=empty)
+
+
+def _per_minute(text: str, flag: str) -> int | None:
+    return None if text == "none" else whole(text, flag, low=1, high=10**12)
 
 
 def _kind(text: str) -> Any:

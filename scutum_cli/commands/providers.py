@@ -8,7 +8,7 @@ import typer
 
 from scutum_cli import errors, options, output
 from scutum_cli.client import api
-from scutum_cli.commands import present
+from scutum_cli.commands import present, provider_keys
 from scutum_cli.errors import CliError
 from scutum_cli.options import DryRun, Yes, examples, listing
 from scutum_cli.render import providers
@@ -24,13 +24,19 @@ app = typer.Typer(
         "scutum models add gpt-5-mini --provider openai",
     ),
 )
-KINDS = ("openai", "anthropic", "sim")
+app.add_typer(provider_keys.app, name="keys")
+KINDS = (
+    "openai", "anthropic", "azure", "xai", "deepseek", "mistral", "groq", "together", "ollama", "vllm", "sim",
+)  # fmt: skip
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Id or name.")]
 BaseUrl = Annotated[
     str | None, typer.Option("--base-url", metavar="URL", help="Where it listens; with /v1 for the kind openai.")
 ]
 KeyStdin = Annotated[bool, typer.Option("--api-key-stdin", help="Read the vendor's key from standard input.")]
 Timeout = Annotated[str | None, typer.Option("--timeout", metavar="10m", help="For a whole call.")]
+ApiVersion = Annotated[
+    str | None, typer.Option("--api-version", metavar="DATE", help="Azure's, when not the preset's.")
+]
 CaBundle = Annotated[
     str | None, typer.Option("--ca-bundle", metavar="FILE", help="On the server: who vouches for its certificate.")
 ]
@@ -73,15 +79,21 @@ def show(provider: Provider) -> None:
 @app.command(
     epilog=examples(
         "scutum providers add openai --kind openai --api-key-stdin < key.txt",
+        "scutum providers add groq --kind groq --api-key-stdin < key.txt",
+        "scutum providers add az --kind azure --base-url https://RESOURCE.openai.azure.com --api-key-stdin < key.txt",
         "scutum providers add local --kind openai --base-url http://127.0.0.1:8000/v1",
         "scutum providers add anthropic --kind anthropic --api-key-stdin < key.txt",
-        "scutum providers add practice --kind sim",
     )
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
     kind: Annotated[
-        str, typer.Option("--kind", metavar="|".join(KINDS), help="openai and anthropic are any server of that format.")
+        str,
+        typer.Option(
+            "--kind",
+            metavar="|".join(KINDS),
+            help="See `scutum providers presets`; openai and anthropic are any server of that format.",
+        ),
     ],
     base_url: BaseUrl = None,
     api_key_stdin: KeyStdin = False,
@@ -90,13 +102,14 @@ def add(
     responses: Responses = None,
     max_tokens: MaxTokens = None,
     structured_output: StructuredOutput = None,
+    api_version: ApiVersion = None,
     dry_run: DryRun = False,
 ) -> None:
     """Add a provider; its key is kept encrypted and never shown again."""
     body: ProviderCreate = {"name": name, "kind": _kind(kind)}
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output)
+    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output, api_version)
     if settings:
         body["settings"] = settings
     if dry_run:
@@ -124,6 +137,7 @@ def update(
     responses: Responses = None,
     max_tokens: MaxTokens = None,
     structured_output: StructuredOutput = None,
+    api_version: ApiVersion = None,
     dry_run: DryRun = False,
 ) -> None:
     """Change a provider; what is not named stays."""
@@ -132,7 +146,7 @@ def update(
         body["name"] = name
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output)
+    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output, api_version)
     if settings:
         body["settings"] = settings
     if not body and not api_key_stdin:
@@ -163,6 +177,13 @@ def delete(
     output.confirm(f"Delete the provider {found['name']}{models}?", yes=yes)
     server.delete_provider(found["id"], cascade=cascade)
     output.changed({"id": found["id"], "deleted": True}, f"Provider {found['name']}{models} deleted.")
+
+
+@app.command(epilog=examples("scutum providers presets", "scutum providers presets --columns name,example_model"))
+@listing
+def presets() -> None:
+    """List the vendors that --kind knows, and what each of them needs."""
+    present.show_list(api.connect().presets, providers.PRESETS, empty="None.")
 
 
 @app.command(epilog=examples("scutum providers test openai"))
@@ -235,7 +256,7 @@ SIM_DIALS = ("latency_ms", "ttft_ms", "chunk_ms", "error_rate", "error_kind", "s
 
 def _kind(text: str) -> Any:
     if text not in KINDS:
-        raise CliError(f"--kind must be {' or '.join(KINDS)}, not {text!r}.")
+        raise CliError(f"--kind must be one of {', '.join(KINDS)}, not {text!r}.")
     return text
 
 
@@ -245,6 +266,7 @@ def _settings(
     responses: str | None,
     max_tokens: str | None,
     structured_output: str | None,
+    api_version: str | None,
 ) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if timeout is not None:
@@ -257,6 +279,8 @@ def _settings(
         settings["max_tokens"] = options.whole(max_tokens, "--max-tokens")
     if structured_output is not None:
         settings["structured_output"] = structured_output
+    if api_version is not None:
+        settings["api_version"] = api_version
     return settings
 
 

@@ -9,7 +9,7 @@ from scutum_cli.render.columns import Column
 from scutum_cli.render.text import NOTHING, Face, age, listed, when
 
 if TYPE_CHECKING:
-    from scutum_cli.client.types import Probe, Provider
+    from scutum_cli.client.types import Preset, Probe, Provider, ProviderKey
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
@@ -28,7 +28,8 @@ def _kind(provider: Provider, face: Face) -> str:
 
 def _key(provider: Provider, face: Face) -> str:
     del face
-    return provider["api_key_hint"] or "none"
+    further = provider["keys"] - (provider["api_key_hint"] is not None)
+    return (provider["api_key_hint"] or "none") + (f" and {further} more" if further else "")
 
 
 def _settings(provider: Provider, face: Face) -> str:
@@ -57,6 +58,21 @@ DETAILS: list[Column[Provider]] = [
     Column("models", "MODELS", lambda provider, _: listed(provider["models"])),
     Column("settings", "SETTINGS", _settings),
     Column("created_at", "CREATED", lambda provider, face: when(provider["created_at"], face)),
+]
+
+KEYS: list[Column[ProviderKey]] = [
+    Column("id", "ID"),
+    Column("hint", "KEY"),
+    Column("created_at", "ADDED", lambda key, face: age(key["created_at"], face)),
+]
+
+PRESETS: list[Column[Preset]] = [
+    Column("name", "KIND"),
+    Column("title", "PROVIDER"),
+    Column("base_url", "ADDRESS", lambda preset, _: preset["base_url"] or preset["base_url_example"] or NOTHING),
+    Column("api_key", "KEY"),
+    Column("example_model", "A MODEL", extra=True),
+    Column("settings", "SETTINGS", lambda preset, _: settings_text(preset["settings"]), extra=True),
 ]
 
 PROBE: list[Column[Probe]] = [

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from scutum_server import __version__
 from scutum_server.admin import auth, health, problems
+from scutum_server.admin.fleet import Fleet
 from scutum_server.admin.middleware import Envelope
 from scutum_server.admin.probing import StoredTester
 from scutum_server.admin.runtime import Runtime
@@ -69,6 +70,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.monitor = health.Monitor(runtime)
     app.state.tester = StoredTester(runtime)
+    app.state.fleet = Fleet(runtime.vitals)
     app.router.lifespan_context = _lifespan
     return app
 

@@ -8,10 +8,13 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from scutum_server.errors import Conflict, InvalidInput, NotFound
+from scutum_server.upstream.options import Strategy
 
 DEFAULT_BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 ProviderKind = Literal["openai", "anthropic", "sim"]
 ModelKind = Literal["chat", "embedding"]
+PRIMARY = "primary"
+"""The id of the key that is part of the provider itself."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -24,11 +27,20 @@ class Provider(Struct, frozen=True, kw_only=True):
     api_key_hint: str | None
     settings: dict[str, Any]
     models: list[str]
+    keys: int
     created_at: dt.datetime
 
     @property
     def simulated(self) -> bool:
         return self.kind == "sim"
+
+
+class ProviderKey(Struct, frozen=True, kw_only=True):
+    """One of the keys between which a provider's calls are shared out."""
+
+    id: str
+    hint: str
+    created_at: dt.datetime
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -40,7 +52,10 @@ class Price(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A deployment: one callable model at one provider. A `price` of None asks the price catalogue."""
+    """A deployment: one callable model at one provider. A `price` of None asks the price catalogue.
+
+    `rpm` and `tpm` are what the provider takes of it in a minute, for aliases with the strategy `usage-based`.
+    """
 
     id: str
     name: str
@@ -49,14 +64,35 @@ class Model(Struct, frozen=True, kw_only=True):
     upstream_model: str
     kind: ModelKind | None
     price: Price | None
+    rpm: int | None
+    tpm: int | None
     created_at: dt.datetime
 
 
+class Breaker(Struct, frozen=True, kw_only=True):
+    """`retry_at` and `reason` are set unless it is closed; half-open waits for a request to try."""
+
+    state: Literal["closed", "open", "half-open"]
+    retry_at: dt.datetime | None = None
+    reason: str | None = None
+
+
+class ModelState(Model, frozen=True, kw_only=True):
+    """A model with its circuit breaker; None when Redis cannot be asked."""
+
+    breaker: Breaker | None
+
+
 class Alias(Struct, frozen=True, kw_only=True):
-    """`resolves_to` is the first target that exists, or None."""
+    """`resolves_to` is the first target that exists, or None. The rest is `upstream.options.Routing`."""
 
     name: str
     targets: list[str]
+    strategy: Strategy
+    weights: list[int] | None
+    retries: int
+    first_byte_ms: int | None
+    total_ms: int | None
     resolves_to: str | None
 
 
@@ -108,6 +144,10 @@ class AliasNotFound(NotFound):
 
 class SettingNotFound(NotFound):
     code = "setting_not_found"
+
+
+class ProviderKeyNotFound(NotFound):
+    code = "provider_key_not_found"
 
 
 class NameTaken(Conflict):

@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +17,7 @@ from scutum_server.errors import UpstreamError
 from scutum_server.gateway.models import Failure, Probe, Target
 from scutum_server.infra.crypto import DecryptError, SecretBox
 from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamTimeout
-from scutum_server.upstream.options import HttpOptions, SimOptions, Timeouts, parse_options
+from scutum_server.upstream.options import HttpOptions, OpenAIOptions, SimOptions, Timeouts, parse_options
 from scutum_server.upstream.transport import Transport
 
 LONGEST_MS = 30_000
@@ -86,9 +86,10 @@ class Prober:
         try:
             await _resolve(host, port)
             origin = transport.origin(host, port, tls=tls, ca_bundle=options.ca_bundle)
-            payload = _request(
-                parts.netloc, _path(target, parts.path) + call.path, call.body, self._credentials(target)
-            )
+            path = _path(target, parts.path) + call.path
+            if isinstance(options, OpenAIOptions) and options.api_version is not None:
+                path = _azure_path(parts.path, call, options.api_version)
+            payload = _request(parts.netloc, path, call.body, self._credentials(target, options))
             response = await transport.request(origin, payload, _timeouts(options.timeouts), whole=False)
             try:
                 return response.status, await response.body(_MAX_ANSWER)
@@ -102,7 +103,7 @@ class Prober:
         finally:
             transport.close()
 
-    def _credentials(self, target: Target) -> list[str]:
+    def _credentials(self, target: Target, options: HttpOptions) -> list[str]:
         """Header lines that say who calls, and in which version of a format."""
         theirs = target.provider.kind == "anthropic"
         lines = ["anthropic-version: 2023-06-01"] if theirs else []
@@ -110,9 +111,12 @@ class Prober:
             return lines
         try:
             secret = self._box.unwrap(target.wrapped_key, target.provider.id)
-            return [*lines, f"x-api-key: {secret}" if theirs else f"authorization: Bearer {secret}"]
         except DecryptError as error:
             raise _CallError(error.code, error.detail, error.hint) from None
+        if theirs:
+            return [*lines, f"x-api-key: {secret}"]
+        azure = isinstance(options, OpenAIOptions) and options.api_version is not None
+        return [f"api-key: {secret}" if azure else f"authorization: Bearer {secret}"]
 
 
 _TIMEOUT_HINT = "Is the server overloaded, or is a firewall dropping packets?"
@@ -146,6 +150,12 @@ def _timeouts(own: Timeouts) -> Timeouts:
         first_byte_ms=min(own.first_byte_ms, LONGEST_MS),
         total_ms=min(own.total_ms, LONGEST_MS),
     )
+
+
+def _azure_path(base: str, call: _Call, version: str) -> str:
+    """Azure's URLs name the deployment; the list of models is the account's."""
+    model = "" if call.body is None else f"/deployments/{quote(call.body['model'], safe='')}"
+    return f"{base}{model}{call.path}?api-version={version}"
 
 
 def _request(host: str, path: str, body: dict[str, Any] | None, credentials: list[str]) -> bytes:

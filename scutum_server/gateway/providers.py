@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from scutum_server.gateway.models import DEFAULT_BASE_URLS, BadField, NameTaken, Provider, ProviderInUse, Target
+from scutum_server.gateway.models import (
+    DEFAULT_BASE_URLS,
+    PRIMARY,
+    BadField,
+    NameTaken,
+    Provider,
+    ProviderInUse,
+    ProviderKey,
+    ProviderKeyNotFound,
+    Target,
+)
+from scutum_server.gateway.presets import PRESETS, Preset
 from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
@@ -40,16 +51,18 @@ class ProviderService:
 
     async def create(self, fields: Mapping[str, Any]) -> Provider:
         """An upstream account out of the fields of the HTTP body; the key is wrapped before it is stored."""
-        name, kind, provider_id = _name(fields["name"]), fields["kind"], new_id("prov")
-        secret = _secret(kind, fields.get("api_key"))
+        name, preset, provider_id = _name(fields["name"]), PRESETS[fields["kind"]], new_id("prov")
+        kind, secret = preset.kind, _secret(preset.kind, fields.get("api_key"))
+        if secret is None and preset.api_key == "required":
+            raise BadField(f"{preset.title.partition(';')[0]} needs a key.", param="api_key")
         created = await self._store.insert_provider(
             id=provider_id,
             name=name,
             kind=kind,
-            base_url=_base_url(kind, fields.get("base_url")),
+            base_url=_address(preset, fields.get("base_url")),
             api_key_wrapped=self._box.wrap(secret, provider_id) if secret else None,
             api_key_hint=_hint(secret) if secret else None,
-            settings=_checked(kind, _merge({}, fields.get("settings") or {})),
+            settings=_checked(kind, _merge(preset.settings, fields.get("settings") or {})),
         )
         if not created:
             raise NameTaken(f"There is a provider “{name}” already.", param="name")
@@ -64,7 +77,7 @@ class ProviderService:
         if "name" in fields:
             changed["name"] = _name(fields["name"])
         if "base_url" in fields:
-            changed["base_url"] = _base_url(before.kind, fields["base_url"])
+            changed["base_url"] = _azure_path(_base_url(before.kind, fields["base_url"]), before.settings)
         if "settings" in fields:
             changed["settings"] = _checked(before.kind, _merge(before.settings, fields["settings"] or {}))
         after = msgspec.structs.replace(before, **changed)
@@ -96,6 +109,50 @@ class ProviderService:
             self._changes.note("model.delete", "model", model.id, before=plain(model))
         await self._store.delete_provider(provider.id)
         self._changes.note("provider.delete", "provider", provider.id, before=plain(provider))
+
+    async def keys(self, ref: str) -> list[ProviderKey]:
+        """The keys between which the provider's calls are shared out."""
+        return await self._store.provider_keys((await self.get(ref)).id)
+
+    async def add_key(self, ref: str, secret: str) -> ProviderKey:
+        """One more key; the first one becomes the provider's own."""
+        provider = await self._locked(ref)
+        checked = _secret(provider.kind, secret) or ""
+        if provider.keys:
+            key_id = new_id("pkey")
+            wrapped = self._box.wrap(checked, key_id)
+            await self._store.insert_provider_key(
+                id=key_id, provider_id=provider.id, wrapped=wrapped, hint=_hint(checked)
+            )
+        else:
+            key_id = PRIMARY
+            await self._store.set_secret(provider.id, self._box.wrap(checked, provider.id), _hint(checked))
+        key = next(key for key in await self._store.provider_keys(provider.id) if key.id == key_id)
+        self._changes.note("provider.key_add", "provider", provider.id, after=plain(key))
+        return key
+
+    async def remove_key(self, ref: str, key_id: str) -> None:
+        """Calls in progress end with it; raises ProviderKeyNotFound."""
+        provider = await self._locked(ref)
+        key = next((key for key in await self._store.provider_keys(provider.id) if key.id == key_id), None)
+        if key is None:
+            hint = f"See: scutum providers keys list {provider.name}"
+            raise ProviderKeyNotFound(f"Provider “{provider.name}” has no key “{key_id}”.", hint=hint)
+        if key_id == PRIMARY:
+            await self._replace_primary(provider.id)
+        else:
+            await self._store.delete_provider_key(key_id)
+        self._changes.note("provider.key_remove", "provider", provider.id, before=plain(key))
+
+    async def _replace_primary(self, provider_id: str) -> None:
+        """The oldest of the other keys takes its place, if there is one."""
+        following = await self._store.oldest_provider_key(provider_id)
+        if following is None:
+            await self._store.set_secret(provider_id, None, None)
+            return
+        secret = self._box.unwrap(following["wrapped"], following["id"])
+        await self._store.set_secret(provider_id, self._box.wrap(secret, provider_id), following["hint"])
+        await self._store.delete_provider_key(following["id"])
 
     async def target(self, ref: str) -> Target:
         """What a test call to this provider needs."""
@@ -135,6 +192,21 @@ def _secret(kind: str, secret: str | None) -> str | None:
     if not _SECRET.fullmatch(secret):
         raise BadField("The key holds spaces, line ends or other characters that no header carries.", param="api_key")
     return secret
+
+
+def _address(preset: Preset, url: str | None) -> str | None:
+    if url is None and preset.base_url_example is not None:
+        hint = f"For example: {preset.base_url_example}"
+        raise BadField(f"{preset.title.partition(';')[0]} needs a base_url.", param="base_url", hint=hint)
+    address = _base_url(preset.kind, preset.base_url if url is None else url)
+    return _azure_path(address, preset.settings)
+
+
+def _azure_path(address: str | None, settings: Mapping[str, Any]) -> str | None:
+    """People copy the resource's address from Azure's portal: the API is below /openai."""
+    if address is None or "api_version" not in settings or address.endswith("/openai"):
+        return address
+    return address + "/openai"
 
 
 def _base_url(kind: str, url: str | None) -> str | None:

@@ -1,16 +1,23 @@
 """Routes for providers, models, aliases and settings; the composition root puts the services into the request."""
 
+import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Protocol
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request, status
 from pydantic import SecretStr
 
 from scutum_server.gateway import models, schemas
+from scutum_server.gateway.presets import PRESETS, Preset
 from scutum_server.gateway.providers import ProviderService
 from scutum_server.gateway.service import AliasService, ModelService
 from scutum_server.gateway.settings import SettingService
+from scutum_server.infra import paging
 from scutum_server.infra.paging import Page
 from scutum_server.schemas import Body, Cursor, Limit
+from scutum_server.upstream import listing
+from scutum_server.upstream.options import Routing
 
 router = APIRouter(tags=["gateway"])
 probing = APIRouter(tags=["gateway"])
@@ -19,6 +26,11 @@ probing = APIRouter(tags=["gateway"])
 
 class Tester(Protocol):
     async def test(self, ref: str) -> models.Probe: ...
+
+
+class Fleet(Protocol):
+    async def breakers(self) -> Mapping[str, models.Breaker] | None:
+        """Of every deployment whose breaker is not closed; None when nobody can tell."""
 
 
 async def _providers(request: Request) -> ProviderService:
@@ -46,10 +58,27 @@ async def _tester(request: Request) -> Tester:
     return tester
 
 
+async def _fleet(request: Request) -> Fleet:
+    fleet: Fleet = request.app.state.fleet
+    return fleet
+
+
 Providers = Annotated[ProviderService, Depends(_providers)]
 Models = Annotated[ModelService, Depends(_models)]
 Aliases = Annotated[AliasService, Depends(_aliases)]
 Settings = Annotated[SettingService, Depends(_settings)]
+
+
+AllOfFleet = Annotated[Fleet, Depends(_fleet)]
+CLOSED = models.Breaker(state="closed")
+
+
+async def _states(fleet: Fleet, found: Iterable[models.Model]) -> list[models.ModelState]:
+    shut = await fleet.breakers()
+    return [
+        models.ModelState(**msgspec.structs.asdict(model), breaker=None if shut is None else shut.get(model.id, CLOSED))
+        for model in found
+    ]
 
 
 def _fields(body: Body) -> dict[str, Any]:
@@ -70,6 +99,44 @@ async def list_providers(providers: Providers, limit: Limit = 100, cursor: Curso
 async def create_provider(providers: Providers, body: schemas.ProviderCreate) -> models.Provider:
     """Adds an upstream account; its key is kept encrypted and never shown again."""
     return await providers.create(_fields(body))
+
+
+@router.get("/provider-presets", response_model=schemas.PresetList)
+async def list_presets() -> Page[Preset]:
+    """Providers whose address is known, and what each of them needs."""
+    return Page(list(PRESETS.values()), None)
+
+
+@router.get("/catalog", response_model=schemas.CatalogModelList)
+async def list_catalog(
+    limit: Limit = 500,
+    cursor: Cursor = None,
+    provider: Annotated[str | None, Query(max_length=200, description="Only the models of this provider.")] = None,
+) -> dict[str, Any]:
+    """Models that providers are known to offer, with context size and price."""
+    after = paging.decode("catalog", cursor, 2)
+    found = await asyncio.to_thread(listing.offers, provider)
+    rows = [offer for offer in found if after is None or (offer.provider, offer.model) > tuple(after)]
+    page = paging.cut("catalog", rows[: limit + 1], limit, lambda offer: (offer.provider, offer.model))
+    return {"items": page.items, "next": page.next, "source": listing.source()}
+
+
+@router.get("/providers/{ref:path}/keys", response_model=schemas.ProviderKeyList)
+async def list_provider_keys(providers: Providers, ref: str) -> Page[models.ProviderKey]:
+    """The keys between which a provider's calls are shared out."""
+    return Page(await providers.keys(ref), None)
+
+
+@router.post("/providers/{ref:path}/keys", response_model=schemas.ProviderKey, status_code=status.HTTP_201_CREATED)
+async def add_provider_key(providers: Providers, ref: str, body: schemas.ProviderKeyCreate) -> models.ProviderKey:
+    """Adds a key; it is kept encrypted and never shown again."""
+    return await providers.add_key(ref, body.api_key.get_secret_value())
+
+
+@router.delete("/providers/{ref:path}/keys/{key}", status_code=status.HTTP_204_NO_CONTENT)
+async def remove_provider_key(providers: Providers, ref: str, key: str) -> None:
+    """Removes a key; of several, the oldest takes the place of `primary`."""
+    await providers.remove_key(ref, key)
 
 
 @probing.post("/providers/{ref:path}/test", response_model=schemas.Probe)
@@ -101,30 +168,32 @@ async def delete_provider(
 @router.get("/models", response_model=schemas.ModelList)
 async def list_models(
     models_: Models,
+    fleet: AllOfFleet,
     limit: Limit = 100,
     cursor: Cursor = None,
     provider: Annotated[str | None, Query(max_length=200, description="Only the models of this provider.")] = None,
-) -> Page[models.Model]:
-    """Models (deployments), oldest first."""
-    return await models_.page(limit, cursor, provider)
+) -> Page[models.ModelState]:
+    """Models (deployments), oldest first, with the state of their circuit breakers."""
+    page = await models_.page(limit, cursor, provider)
+    return Page(await _states(fleet, page.items), page.next)
 
 
 @router.post("/models", response_model=schemas.Model, status_code=status.HTTP_201_CREATED)
-async def create_model(models_: Models, body: schemas.ModelCreate) -> models.Model:
+async def create_model(models_: Models, fleet: AllOfFleet, body: schemas.ModelCreate) -> models.ModelState:
     """Adds a model at a provider."""
-    return await models_.create(_fields(body))
+    return (await _states(fleet, [await models_.create(_fields(body))]))[0]
 
 
 @router.get("/models/{ref:path}", response_model=schemas.Model)
-async def get_model(models_: Models, ref: str) -> models.Model:
+async def get_model(models_: Models, fleet: AllOfFleet, ref: str) -> models.ModelState:
     """One model, by id, name, or a unique beginning or end of the id."""
-    return await models_.get(ref)
+    return (await _states(fleet, [await models_.get(ref)]))[0]
 
 
 @router.patch("/models/{ref:path}", response_model=schemas.Model)
-async def update_model(models_: Models, ref: str, body: schemas.ModelUpdate) -> models.Model:
-    """Changes the fields that are sent; null clears `kind` or `price`."""
-    return await models_.update(ref, _fields(body))
+async def update_model(models_: Models, fleet: AllOfFleet, ref: str, body: schemas.ModelUpdate) -> models.ModelState:
+    """Changes the fields that are sent; null clears `kind`, `price`, `rpm` or `tpm`."""
+    return (await _states(fleet, [await models_.update(ref, _fields(body))]))[0]
 
 
 @router.delete("/models/{ref:path}", status_code=status.HTTP_204_NO_CONTENT)
@@ -141,8 +210,10 @@ async def list_aliases(aliases: Aliases, limit: Limit = 100, cursor: Cursor = No
 
 @router.put("/aliases/{name:path}", response_model=schemas.Alias)
 async def put_alias(aliases: Aliases, name: str, body: schemas.AliasPut) -> models.Alias:
-    """Creates an alias, or replaces its targets."""
-    return await aliases.put(name, body.targets)
+    """Creates an alias, or replaces all of it; with the name of one of its targets it gives that model fallbacks."""
+    fields = body.model_dump(exclude={"targets"})
+    weights = fields.pop("weights")
+    return await aliases.put(name, body.targets, Routing(weights=tuple(weights) if weights else None, **fields))
 
 
 @router.delete("/aliases/{name:path}", status_code=status.HTTP_204_NO_CONTENT)

@@ -15,6 +15,15 @@ Settings = Annotated[
 Nano = Annotated[int, Field(ge=0, le=10**12)]
 
 
+PresetName = Literal[
+    "openai", "anthropic", "sim", "azure", "xai", "deepseek", "mistral", "groq", "together", "ollama", "vllm"
+]
+Strategy = Literal["ordered", "weighted", "least-busy", "lowest-latency", "cheapest", "usage-based"]
+PerMinute = Annotated[int, Field(ge=1, le=10**12)]
+Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
+Weight = Annotated[int, Field(ge=0, le=1000)]
+
+
 class ProviderCreate(Body):
     model_config = ConfigDict(
         json_schema_extra={
@@ -23,7 +32,7 @@ class ProviderCreate(Body):
     )
 
     name: Name
-    kind: Literal["openai", "anthropic", "sim"]
+    kind: Annotated[PresetName, Field(description="A preset's name; see GET /provider-presets.")]
     base_url: Url | None = None
     api_key: Secret | None = None
     settings: Settings | None = None
@@ -48,6 +57,7 @@ class Provider(Answer):
     api_key_hint: Annotated[str | None, Field(description="Beginning and end of the key, or null without one.")]
     settings: Annotated[dict[str, Any], Field(description="What the operator has set; the rest is default.")]
     models: Annotated[list[str], Field(description="Names of the models that it serves.")]
+    keys: Annotated[int, Field(description="How many keys its calls are shared out between.")]
     simulated: bool
     created_at: Time
 
@@ -55,6 +65,55 @@ class Provider(Answer):
 class ProviderList(Answer):
     items: list[Provider]
     next: str | None
+
+
+class ProviderKeyCreate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"api_key": "sk-…"}]})
+
+    api_key: Secret
+
+
+class ProviderKey(Answer):
+    id: str
+    hint: Annotated[str, Field(description="Beginning and end of the key.")]
+    created_at: Time
+
+
+class ProviderKeyList(Answer):
+    items: list[ProviderKey]
+    next: str | None
+
+
+class Preset(Answer):
+    name: Annotated[str, Field(description="For `kind` when a provider is added.")]
+    title: str
+    kind: str
+    base_url: Annotated[str | None, Field(description="Null: it must be given.")]
+    base_url_example: str | None
+    api_key: Literal["required", "optional", "none"]
+    settings: dict[str, Any]
+    example_model: str
+
+
+class PresetList(Answer):
+    items: list[Preset]
+    next: str | None
+
+
+class CatalogModel(Answer):
+    provider: Annotated[str, Field(description="A preset's name where there is one.")]
+    model: Annotated[str, Field(description="For `upstream_model`.")]
+    name: str | None
+    context: Annotated[int | None, Field(description="Tokens that fit in.")]
+    input_usd: Annotated[str | None, Field(description="US dollars per million tokens.")]
+    cached_usd: str | None
+    output_usd: str | None
+
+
+class CatalogModelList(Answer):
+    items: list[CatalogModel]
+    next: str | None
+    source: Annotated[str, Field(description="The price list and its version.")]
 
 
 class ProbeError(Answer):
@@ -99,10 +158,12 @@ class ModelCreate(Body):
     upstream_model: Annotated[Name | None, Field(description="The provider's name for it; default: the same.")] = None
     kind: Literal["chat", "embedding"] | None = None
     price: Annotated[Price | None, Field(description="Overrides the catalogue.")] = None
+    rpm: Annotated[PerMinute | None, Field(description="Requests that the provider takes of it a minute.")] = None
+    tpm: Annotated[PerMinute | None, Field(description="Tokens that the provider takes of it a minute.")] = None
 
 
 class ModelUpdate(Body):
-    """Only the fields that are sent change; null clears `kind` or `price`."""
+    """Only the fields that are sent change; null clears `kind`, `price`, `rpm` or `tpm`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"price": {"input_nano": 250, "output_nano": 2000}}]})
 
@@ -110,6 +171,16 @@ class ModelUpdate(Body):
     upstream_model: Name = Field(default="", min_length=1, max_length=200)
     kind: Literal["chat", "embedding"] | None = None
     price: Price | None = None
+    rpm: PerMinute | None = None
+    tpm: PerMinute | None = None
+
+
+class Breaker(Answer):
+    """Half-open waits for a request to try whether the provider is well again."""
+
+    state: Literal["closed", "open", "half-open"]
+    retry_at: Time | None
+    reason: Annotated[str | None, Field(description="The last failure, as x-scutum-attempts names it.")]
 
 
 class Model(Answer):
@@ -119,7 +190,12 @@ class Model(Answer):
     upstream_model: str
     kind: Literal["chat", "embedding"] | None
     price: ModelPrice | None
+    rpm: int | None
+    tpm: int | None
     created_at: Time
+    breaker: Annotated[Breaker | None, Field(description="Its circuit breaker; null when Redis cannot be asked.")] = (
+        None
+    )
 
 
 class ModelList(Answer):
@@ -131,11 +207,23 @@ class AliasPut(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"targets": ["gpt-5-mini", "sim"]}]})
 
     targets: Annotated[list[Name], Field(min_length=1, max_length=50, description="Names of models, best first.")]
+    strategy: Annotated[Strategy, Field(description="Which of their deployments is asked first.")] = "ordered"
+    weights: Annotated[
+        list[Weight] | None, Field(min_length=1, max_length=50, description="For weighted: one per target.")
+    ] = None
+    retries: Annotated[int, Field(ge=0, le=10, description="More tries at one that failed in a passing way.")] = 1
+    first_byte_ms: Annotated[Milliseconds | None, Field(description="For each try, to its first byte.")] = None
+    total_ms: Annotated[Milliseconds | None, Field(description="For the request, with all tries.")] = None
 
 
 class Alias(Answer):
     name: str
     targets: list[str]
+    strategy: Strategy
+    weights: list[int] | None
+    retries: int
+    first_byte_ms: int | None
+    total_ms: int | None
     resolves_to: Annotated[str | None, Field(description="The first target that exists.")]
 
 

@@ -19,14 +19,18 @@ from scutum_server.gateway.models import (
     Provider,
     ProviderNotFound,
 )
-from scutum_server.gateway.store import GatewayStore
+from scutum_server.gateway.store import GatewayStore, alias_of
 from scutum_server.infra import paging, refs
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.paging import Page
+from scutum_server.upstream.options import Routing
 
 # These names travel in HTTP headers and in the `model` field of requests.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]{0,199}")
 _SEGMENT = re.compile(r"(^|/)\.{0,2}(/|$)")
+
+
+DEFAULT_ROUTING = Routing()
 
 
 class Changes(Protocol):
@@ -107,7 +111,7 @@ class ModelService:
             name=name,
             provider_id=provider.id,
             upstream_model=fields.get("upstream_model") or name,
-            settings=_settings(fields.get("kind"), fields.get("price")),
+            settings=_settings(fields),
         )
         if not created:
             raise NameTaken(f"Provider “{provider.name}” has a model “{name}” already.", param="name")
@@ -116,9 +120,9 @@ class ModelService:
         return model
 
     async def update(self, ref: str, fields: Mapping[str, Any]) -> Model:
-        """Changes only the fields that are given; null clears `kind` or `price`."""
+        """Changes only the fields that are given; null clears `kind`, `price`, `rpm` or `tpm`."""
         before = await self._locked(ref)
-        changed = {field: fields[field] for field in ("upstream_model", "kind") if field in fields}
+        changed = {field: fields[field] for field in ("upstream_model", "kind", "rpm", "tpm") if field in fields}
         if "price" in fields:
             changed["price"] = Price(**fields["price"]) if fields["price"] else None
         if fields.get("name", before.name) != before.name:
@@ -127,8 +131,7 @@ class ModelService:
         after = msgspec.structs.replace(before, **changed)
         if after == before:
             return before
-        price = msgspec.structs.asdict(after.price) if after.price else None
-        if not await self._store.update_model(after, _settings(after.kind, price)):
+        if not await self._store.update_model(after, _settings(plain(after))):
             raise NameTaken(f"Provider “{before.provider}” has a model “{after.name}” already.", param="name")
         self._changes.note("model.update", "model", after.id, before=plain(before), after=plain(after))
         return after
@@ -147,14 +150,27 @@ class ModelService:
 
     async def _free_of_aliases(self, name: str) -> None:
         await self._store.lock_name(name)
-        if await self._store.alias(name) is not None:
+        alias = await self._store.alias(name)
+        if alias is not None and name not in alias.targets:
             raise NameTaken(
                 f"“{name}” is an alias already.", param="name", hint="Take another name, or delete the alias."
             )
 
 
-def _settings(kind: str | None, price: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"kind": kind, "price": dict(price) if price else None}
+def _settings(fields: Mapping[str, Any]) -> dict[str, Any]:
+    always = {"kind": fields.get("kind"), "price": fields.get("price") or None}
+    return always | {name: fields[name] for name in ("rpm", "tpm") if fields.get(name) is not None}
+
+
+def _check_weights(targets: list[str], routing: Routing) -> None:
+    weights = routing.weights
+    if weights is None:
+        if routing.strategy == "weighted":
+            raise BadField("The strategy weighted needs weights, one per target.", param="weights")
+    elif routing.strategy != "weighted":
+        raise BadField("Only the strategy weighted takes weights.", param="weights")
+    elif len(weights) != len(set(targets)) or len(targets) != len(set(targets)) or not any(weights):
+        raise BadField("There must be one weight per target, not all of them 0.", param="weights")
 
 
 class AliasService:
@@ -167,22 +183,27 @@ class AliasService:
         rows = await self._store.aliases(limit + 1, after[0] if after else None)
         return paging.cut("aliases", rows, limit, lambda alias: (alias.name,))
 
-    async def put(self, name: str, targets: list[str]) -> Alias:
-        """Creates the alias or replaces its targets; raises ModelNotFound when a target is not a model's name."""
+    async def put(self, name: str, targets: list[str], routing: Routing = DEFAULT_ROUTING) -> Alias:
+        """Creates the alias or replaces all of it; raises ModelNotFound when a target is not a model's name.
+
+        It may bear the name of one of its targets, and then says how that model's deployments are used.
+        """
         clean_name(name)
+        _check_weights(targets, routing)
         targets = list(dict.fromkeys(targets))
         await self._store.lock_name(name)
         known = await self._store.known_models([*targets, name])
         unknown = [target for target in targets if target not in known]
         if unknown:
             raise ModelNotFound(f"There is no model “{unknown[0]}”.", param="targets", hint="See: scutum models list")
-        if name in known:
-            raise NameTaken(f"“{name}” is a model already.", param="name")
+        if name in known and name not in targets:
+            hint = f"To give this model fallbacks, name it among the targets: scutum aliases set {name} {name} …"
+            raise NameTaken(f"“{name}” is a model already.", param="name", hint=hint)
         before = await self._store.alias(name)
-        if before is not None and before.targets == targets:
-            return before
-        await self._store.put_alias(name, targets)
-        after = Alias(name=name, targets=targets, resolves_to=targets[0])
+        after = alias_of(name, targets, routing, resolves_to=targets[0])
+        if before == after:
+            return after
+        await self._store.put_alias(name, targets, routing)
         action = "alias.update" if before else "alias.create"
         self._changes.note(action, "alias", name, before=plain(before) if before else None, after=plain(after))
         return after

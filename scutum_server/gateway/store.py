@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, LiteralString
 
+import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from scutum_server.gateway.models import Alias, Model, Price, Provider, Target
+from scutum_server.gateway.models import PRIMARY, Alias, Model, Price, Provider, ProviderKey, Target
 from scutum_server.infra.db import Connection
 from scutum_server.infra.refs import Candidate, short_form
+from scutum_server.upstream.options import Routing
 
 PROVIDERS = """
 SELECT p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings, p.created_at,
-    ARRAY(SELECT d.name FROM deployments d WHERE d.provider_id = p.id ORDER BY d.name) AS models
+    ARRAY(SELECT d.name FROM deployments d WHERE d.provider_id = p.id ORDER BY d.name) AS models,
+    (p.api_key_wrapped IS NOT NULL)::int + (SELECT count(*) FROM provider_keys k WHERE k.provider_id = p.id) AS keys
 FROM providers p
 WHERE (%(id)s::text IS NULL OR p.id = %(id)s) AND (%(after)s::text IS NULL OR p.id > %(after)s)
 ORDER BY p.id LIMIT %(limit)s
@@ -40,6 +43,20 @@ PROVIDER_SET_WRAPPED = """
 UPDATE providers SET api_key_wrapped = %(wrapped)s, api_key_hint = %(hint)s, updated_at = now() WHERE id = %(id)s
 """
 PROVIDER_DELETE = "DELETE FROM providers WHERE id = %(id)s"
+PROVIDER_KEYS = """
+SELECT id, hint, created_at FROM (
+    SELECT %(primary)s AS id, api_key_hint AS hint, created_at, 0 AS place FROM providers
+        WHERE id = %(provider_id)s AND api_key_wrapped IS NOT NULL
+    UNION ALL SELECT id, hint, created_at, 1 FROM provider_keys WHERE provider_id = %(provider_id)s
+) AS keys ORDER BY place, id
+"""
+PROVIDER_KEY_INSERT = """
+INSERT INTO provider_keys (id, provider_id, wrapped, hint) VALUES (%(id)s, %(provider_id)s, %(wrapped)s, %(hint)s)
+"""
+PROVIDER_KEY_OLDEST = """
+SELECT id, wrapped, hint FROM provider_keys WHERE provider_id = %(provider_id)s ORDER BY created_at, id LIMIT 1
+"""
+PROVIDER_KEY_DELETE = "DELETE FROM provider_keys WHERE id = %(id)s"
 TARGET = """
 SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.settings ->> 'kind' AS model_kind
 FROM providers p LEFT JOIN deployments d ON d.provider_id = p.id
@@ -72,7 +89,7 @@ WHERE id = %(id)s
 MODEL_DELETE = "DELETE FROM deployments WHERE id = %(id)s"
 KNOWN_MODELS = "SELECT DISTINCT name FROM deployments WHERE name = ANY(%(names)s)"
 ALIASES = """
-SELECT a.name, a.targets,
+SELECT a.name, a.targets, a.settings,
     (SELECT t.name FROM unnest(a.targets) WITH ORDINALITY AS t (name, place)
         WHERE EXISTS (SELECT FROM deployments d WHERE d.name = t.name) ORDER BY t.place LIMIT 1) AS resolves_to
 FROM aliases a
@@ -80,8 +97,8 @@ WHERE (%(name)s::text IS NULL OR a.name = %(name)s) AND (%(after)s::text IS NULL
 ORDER BY a.name LIMIT %(limit)s
 """
 ALIAS_PUT = """
-INSERT INTO aliases (name, targets) VALUES (%(name)s, %(targets)s)
-ON CONFLICT (name) DO UPDATE SET targets = excluded.targets, updated_at = now()
+INSERT INTO aliases (name, targets, settings) VALUES (%(name)s, %(targets)s, %(settings)s)
+ON CONFLICT (name) DO UPDATE SET targets = excluded.targets, settings = excluded.settings, updated_at = now()
 """
 ALIAS_DELETE = "DELETE FROM aliases WHERE name = %(name)s"
 # Names are shared by models and aliases: whoever takes one holds it until the end of the transaction.
@@ -150,6 +167,22 @@ class GatewayStore:
     async def set_secret(self, provider_id: str, wrapped: bytes | None, hint: str | None) -> None:
         await self._conn.execute(PROVIDER_SET_WRAPPED, {"id": provider_id, "wrapped": wrapped, "hint": hint})
 
+    async def provider_keys(self, provider_id: str) -> list[ProviderKey]:
+        """The provider's own key first, under the id `primary`."""
+        rows = await self._rows(PROVIDER_KEYS, {"provider_id": provider_id, "primary": PRIMARY})
+        return [ProviderKey(**row) for row in rows]
+
+    async def insert_provider_key(self, **fields: Any) -> None:
+        await self._conn.execute(PROVIDER_KEY_INSERT, fields)
+
+    async def oldest_provider_key(self, provider_id: str) -> dict[str, Any] | None:
+        """Id, wrapped secret and hint of the oldest key that is not the provider's own."""
+        rows = await self._rows(PROVIDER_KEY_OLDEST, {"provider_id": provider_id})
+        return rows[0] if rows else None
+
+    async def delete_provider_key(self, key_id: str) -> None:
+        await self._conn.execute(PROVIDER_KEY_DELETE, {"id": key_id})
+
     async def delete_provider(self, provider_id: str) -> None:
         await self._conn.execute(PROVIDER_DELETE, {"id": provider_id})
 
@@ -198,14 +231,15 @@ class GatewayStore:
         await self._conn.execute(NAME_LOCK, {"name": name})
 
     async def aliases(self, limit: int, after: str | None) -> list[Alias]:
-        return [Alias(**row) for row in await self._rows(ALIASES, {"name": None, "limit": limit, "after": after})]
+        return [_alias(row) for row in await self._rows(ALIASES, {"name": None, "limit": limit, "after": after})]
 
     async def alias(self, name: str) -> Alias | None:
         rows = await self._rows(ALIASES, {"name": name, "limit": 1, "after": None})
-        return Alias(**rows[0]) if rows else None
+        return _alias(rows[0]) if rows else None
 
-    async def put_alias(self, name: str, targets: list[str]) -> None:
-        await self._conn.execute(ALIAS_PUT, {"name": name, "targets": targets})
+    async def put_alias(self, name: str, targets: list[str], routing: Routing) -> None:
+        settings = Jsonb(msgspec.to_builtins(routing))
+        await self._conn.execute(ALIAS_PUT, {"name": name, "targets": targets, "settings": settings})
 
     async def delete_alias(self, name: str) -> None:
         await self._conn.execute(ALIAS_DELETE, {"name": name})
@@ -224,7 +258,25 @@ class GatewayStore:
 def _model(row: dict[str, Any]) -> Model:
     settings = row.pop("settings")
     price = settings.get("price")
-    return Model(**row, kind=settings.get("kind"), price=Price(**price) if price else None)
+    return Model(
+        **row,
+        kind=settings.get("kind"),
+        price=Price(**price) if price else None,
+        rpm=settings.get("rpm"),
+        tpm=settings.get("tpm"),
+    )
+
+
+def _alias(row: dict[str, Any]) -> Alias:
+    return alias_of(
+        row["name"], row["targets"], msgspec.convert(row["settings"], Routing), resolves_to=row["resolves_to"]
+    )
+
+
+def alias_of(name: str, targets: list[str], routing: Routing, *, resolves_to: str | None) -> Alias:
+    weights = None if routing.weights is None else list(routing.weights)
+    fields = msgspec.structs.asdict(routing) | {"weights": weights}
+    return Alias(name=name, targets=targets, resolves_to=resolves_to, **fields)
 
 
 async def config_changed(conn: Connection, changes: list[tuple[str, str]]) -> None:

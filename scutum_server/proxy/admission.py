@@ -28,7 +28,10 @@ _MOST_PLANS: Final = 50_000
 
 
 class Plan(Struct, frozen=True):
-    """The leases that requests of one key to one model need; `output_tokens` is what a budget lets them generate."""
+    """The leases that requests of one key to one model need; `output_tokens` is what a budget lets them generate.
+
+    Of `once` a request takes each a single time, however many attempts it makes; of the others each attempt anew.
+    """
 
     once: tuple[Lease, ...]
     slots: tuple[Lease, ...]
@@ -43,16 +46,19 @@ class Plan(Struct, frozen=True):
 
 
 class Hold:
-    """What one request has taken, at `at`, until it is settled."""
+    """What one attempt of a request has taken, at `at`, until it is settled; `previous` is the attempt before it."""
 
-    __slots__ = ("at", "money", "money_units", "open", "output_cap", "plan", "slots", "token_units", "tokens")
+    __slots__ = ("at", "money", "money_units", "once", "open", "output_cap", "plan", "slots", "taken", "token_units",
+                 "tokens")  # fmt: skip
 
-    def __init__(self, plan: Plan, token_units: int) -> None:
+    def __init__(self, plan: Plan, token_units: int, previous: Hold | None) -> None:
         self.plan = plan
+        self.once = plan.once if previous is None else tuple(each for each in plan.once if each not in previous.taken)
+        self.taken: tuple[Lease, ...] = () if previous is None else previous.taken
         self.at = 0.0
         self.open = False
         self.slots = plan.slots
-        self.tokens = plan.tokens
+        self.tokens = plan.tokens if token_units else ()
         self.token_units = token_units
         self.money: tuple[Lease, ...] = ()
         self.money_units = 0
@@ -92,15 +98,17 @@ class Admission:
         plan = self._plan(call, deployment)
         if plan is None:
             return
-        tokens = self._token_estimate(call, deployment, plan) if plan.tokens else 0
-        cost = self._most(call, deployment, plan) if plan.money else _FREE
-        hold = call.hold = Hold(plan, tokens)
+        counts = call.endpoint.wire != COUNT_TOKENS
+        tokens = self._token_estimate(call, deployment, plan) if plan.tokens and counts else 0
+        cost = self._most(call, deployment, plan) if plan.money and counts else _FREE
+        hold = call.hold = Hold(plan, tokens, call.hold)
         keeper = self._keeper
         now = keeper.now()
-        if now < keeper.fresh and _at_hand(plan, tokens, cost.most, now):
+        if now < keeper.fresh and _at_hand(hold, tokens, cost.most, now):
             self._take(call, hold, cost, now)
             return
-        needs = [Need(lease, 1) for lease in plan.once + plan.slots] + [Need(lease, tokens) for lease in plan.tokens]
+        needs = [Need(lease, 1) for lease in hold.once + plan.slots]
+        needs += [Need(lease, tokens) for lease in hold.tokens]
         if cost.most:
             needs += [Need(lease, cost.most, cost.least) for lease in plan.money]
         for need in needs:
@@ -140,13 +148,14 @@ class Admission:
     def _take(self, call: Call, hold: Hold, cost: _Cost, now: float, without: list[Lease] | None = None) -> None:
         """What `without` names is not counted: Redis is away, and those quotas are to be open then."""
         plan, keeper = hold.plan, self._keeper
-        once, money = plan.once, plan.money if cost.most else ()
+        once, money = hold.once, plan.money if cost.most else ()
         if without:
-            once = tuple(lease for lease in once if lease not in without)
+            once = hold.once = tuple(lease for lease in once if lease not in without)
             money = tuple(lease for lease in money if lease not in without)
             hold.slots = tuple(lease for lease in plan.slots if lease not in without)
-            hold.tokens = tuple(lease for lease in plan.tokens if lease not in without)
+            hold.tokens = tuple(lease for lease in hold.tokens if lease not in without)
         hold.at, hold.open = now, True
+        hold.taken += once
         for lease in once:
             lease.use()
             if lease.unused <= lease.low:
@@ -253,14 +262,15 @@ def capped(call: Call, body: bytes, wire: str, traits: Traits) -> bytes:
     return with_output_cap(body, call.hold.output_cap, field=field)
 
 
-def _at_hand(plan: Plan, tokens: int, money: int, now: float) -> bool:
-    for lease in plan.once:
+def _at_hand(hold: Hold, tokens: int, money: int, now: float) -> bool:
+    plan = hold.plan
+    for lease in hold.once:
         if lease.unused < 1 or now >= lease.end:
             return False
     for lease in plan.slots:
         if lease.unused < 1:
             return False
-    for lease in plan.tokens:
+    for lease in hold.tokens:
         if lease.unused < tokens or now >= lease.end:
             return False
     return not money or all(lease.unused >= money and now < lease.end for lease in plan.money)

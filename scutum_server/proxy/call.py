@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from random import getrandbits
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
 from scutum_server.proxy.protocol import Exchange
 from scutum_server.proxy.snapshot import NOBODY
-from scutum_server.upstream.catalog import Tokens
+from scutum_server.upstream.catalog import Cost, Tokens
 from scutum_server.usage.models import UsageRecord
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ class Call:
     """Times are seconds of `perf_counter()`; 0.0 says that it has not happened."""
 
     __slots__ = (
-        "accounted", "body", "client_request_id", "cost", "deployment", "endpoint", "error_kind", "exchange",
-        "extra_head", "first_byte", "gateway", "hold", "id", "key", "parsed", "provider_done", "provider_sent",
-        "requested_model", "snapshot", "started", "stream", "team", "tokens", "usage_source",
+        "accounted", "attempts", "body", "client_request_id", "cost", "deployment", "dropped", "endpoint",
+        "error_kind", "exchange", "extra_head", "first_byte", "gateway", "hold", "id", "key", "on_start", "parsed",
+        "path", "provider_done", "provider_sent", "requested_model", "snapshot", "spent", "started", "stream", "team",
+        "tokens", "usage_source", "waited",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -66,6 +68,12 @@ class Call:
         self.extra_head = b"request-id: %b\r\n" % self.id.encode() if endpoint.shape == "anthropic" else b""
         self.requested_model = ""
         self.deployment: Deployment | None = None
+        self.attempts = 0
+        self.path: list[bytes] = []
+        self.dropped = b""
+        self.spent: tuple[Tokens, Cost] | None = None
+        self.waited = 0.0
+        self.on_start: Callable[[], None] | None = None
         self.stream = False
         self.provider_sent = 0.0
         self.first_byte = 0.0
@@ -84,10 +92,10 @@ class Call:
 
     @property
     def provider_seconds(self) -> float:
-        """The time that the provider had the request."""
+        """The time that providers had the request, and pauses between attempts."""
         if not self.provider_sent:
-            return 0.0
-        return (self.provider_done or perf_counter()) - self.provider_sent
+            return self.waited
+        return (self.provider_done or perf_counter()) - self.provider_sent + self.waited
 
     def overhead(self) -> float:
         """Seconds so far that were not spent waiting for the provider."""
@@ -97,14 +105,24 @@ class Call:
         """The answer's headers; those of streams cannot carry the cost."""
         deployment = self.deployment
         cost = b"" if self.stream and self.error_kind is None else b"x-scutum-cost: %b\r\n" % usd(self.cost).encode()
-        named = b"" if deployment is None else deployment.head
+        named = b"" if deployment is None else deployment.head + self._attempts_header(deployment)
         hold = self.hold
-        limits = hold.plan.head(hold.at) if hold is not None and hold.at else b""
-        fields = (content_type, self.id.encode(), named, cost, self.extra_head, limits, self.overhead() * 1000)
+        further = hold.plan.head(hold.at) + self.dropped if hold is not None and hold.at else self.dropped
+        fields = (content_type, self.id.encode(), named, cost, self.extra_head, further, self.overhead() * 1000)
         return (
             b"content-type: %b\r\nx-request-id: %b\r\n%bx-scutum-cache: bypass\r\n%b%b%bx-scutum-overhead-ms: %.2f\r\n"
             % fields
         )
+
+    def _attempts_header(self, deployment: Deployment) -> bytes:
+        """The path that the request took: each call with what came of it, in order."""
+        if self.error_kind is not None:
+            path = self.path
+        elif self.path:
+            path = [*self.path, deployment.label + b":200"]
+        else:
+            return deployment.first_try if self.attempts else b""
+        return b"x-scutum-attempts: %b\r\n" % b", ".join(path) if path else b""
 
     def charge(self, usage: Usage | None, estimate: Tokens | None) -> None:
         """Sets tokens and cost: what the provider reported, else the estimate."""
@@ -115,6 +133,19 @@ class Call:
         elif estimate is not None:
             self.tokens = estimate
             self.usage_source = "estimated"
+
+    def try_again(self) -> None:
+        """Keeps what the attempt that failed has cost, if the provider said so, and makes room for another."""
+        if self.deployment is not None and self.usage_source == "reported":
+            tokens, cost = self.spent or (Tokens(0, 0), Cost(0, ""))
+            price = self.deployment.price(self.tokens)
+            self.spent = (plus(tokens, self.tokens), Cost(cost.nano_usd + price.nano_usd, price.source))
+            self.cost = price.nano_usd
+        if self.hold is not None:
+            self.gateway.admission.settle(self)
+        self.waited = self.provider_seconds
+        self.provider_sent = self.provider_done = self.first_byte = 0.0
+        self.tokens, self.cost, self.usage_source = Tokens(0, 0), 0, None
 
     def account(self, status: int) -> None:
         """Appends the request's usage record, once; must come before the answer's last byte."""
@@ -128,6 +159,10 @@ class Call:
             self.cost, price_source = cost.nano_usd, cost.source
         if self.hold is not None:
             self.gateway.admission.settle(self)
+        if self.spent is not None:
+            tokens, cost = self.spent
+            self.tokens, self.cost = plus(self.tokens, tokens), self.cost + cost.nano_usd
+            self.usage_source, price_source = self.usage_source or "reported", price_source or cost.source
         user = self.parsed.user if self.parsed is not None else None
         self.gateway.record(
             UsageRecord(
@@ -153,12 +188,24 @@ class Call:
                 tokens_reasoning=self.tokens.reasoning,
                 usage_source=self.usage_source,
                 cost_nano_usd=self.cost,
+                attempts=self.attempts,
                 price_source=price_source,
                 latency_us=int((now - self.started) * 1e6),
                 ttft_us=int((self.first_byte - self.started) * 1e6) if self.first_byte else None,
                 overhead_us=int((now - self.started - self.provider_seconds) * 1e6),
             )
         )
+
+
+def plus(one: Tokens, other: Tokens) -> Tokens:
+    """The tokens of two attempts."""
+    return Tokens(
+        one.input + other.input,
+        one.output + other.output,
+        one.cached + other.cached,
+        one.reasoning + other.reasoning,
+        one.cache_write + other.cache_write,
+    )
 
 
 def _storable(value: str | None) -> str | None:

@@ -61,7 +61,10 @@ def _lines(counts: Counts) -> Iterator[str]:
         yield from _family(name, "histogram", text)
         for key, row in work:
             yield from _histogram(f"scutum_{name}", key, row[at : at + 2 + len(bounds)], bounds)
-    yield from _family("upstream_errors_total", "counter", "Requests that failed at their provider.")
+    yield from _family("upstream_attempts_total", "counter", "Calls to providers; a request may need several.")
+    for (model, provider), number in sorted(counts.attempts.items()):
+        yield f"scutum_upstream_attempts_total{_labels((('model', model), ('provider', provider)))} {number}"
+    yield from _family("upstream_errors_total", "counter", "Calls to providers that failed.")
     for (provider, kind), number in sorted(counts.upstream_errors.items()):
         yield f"scutum_upstream_errors_total{_labels((('provider', provider), ('kind', kind)))} {number}"
     for name, text in _PLAIN.items():

@@ -8,15 +8,16 @@ from typing import Final
 
 import msgspec
 
-from scutum_server.errors import UpstreamError
 from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
-from scutum_server.proxy.snapshot import Deployment, Reply
-from scutum_server.proxy.ways import Way, way_of
+from scutum_server.proxy.keyring import Reply
+from scutum_server.proxy.snapshot import Deployment
+from scutum_server.proxy.ways import Way
 from scutum_server.upstream.catalog import Tokens
+from scutum_server.upstream.errors import UpstreamBadAnswer
 from scutum_server.upstream.native import COUNT_TOKENS
 from scutum_server.wire.chat import BYTES_PER_TOKEN, text_tokens
-from scutum_server.wire.errors import provider_error
+from scutum_server.wire.errors import provider_error, stream_error
 from scutum_server.wire.steps import Passage, answer_through
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,10 @@ JSON: Final = b"application/json"
 EVENTS: Final = b"text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no"
 
 
-async def forward(call: Call, deployment: Deployment) -> None:
+async def forward(call: Call, deployment: Deployment, way: Way) -> None:
     """Calls the deployment and answers; raises UpstreamError, or ProviderError with the provider's own refusal."""
-    way = way_of(call, deployment)
     way.body = capped(call, way.body, way.wire, deployment.provider.lane.traits)
+    call.dropped = way.dropped
     call.provider_sent = perf_counter()
     try:
         reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=way.fields)
@@ -45,9 +46,7 @@ async def forward(call: Call, deployment: Deployment) -> None:
         if call.stream:
             kind = reply.header(b"content-type") or b""
             if not kind.lower().startswith(b"text/event-stream"):
-                raise UpstreamError(
-                    f"The provider {deployment.provider.name} did not answer with a stream.", code="upstream_bad_answer"
-                )
+                raise UpstreamBadAnswer(f"The provider {deployment.provider.name} did not answer with a stream.")
             await _stream(call, deployment, reply, way.passage())
         else:
             _whole(call, deployment, way, await reply.body(MAX_ANSWER_BYTES))
@@ -60,9 +59,9 @@ def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
     try:
         usage = way.usage_in(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        raise UpstreamError(
-            f"The provider {deployment.provider.name} answered with something that is not {call.endpoint.noun}.",
-            code="upstream_bad_answer",
+        call.charge(way.reported_in(body), None)
+        raise UpstreamBadAnswer(
+            f"The provider {deployment.provider.name} answered with something that is not {call.endpoint.noun}."
         ) from None
     call.first_byte = call.provider_done
     if usage is not None and usage.prompt_tokens is not None:
@@ -76,7 +75,8 @@ def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
 
 
 async def _stream(call: Call, deployment: Deployment, reply: Reply, stream: Passage) -> None:
-    """An answer in events. The client's head is written with the first event, so that a failure before it is a status.
+    """An answer in events. The client's head is written with the first event, so that a failure before it is a status,
+    and another deployment may be asked; a stream that begins with an error is such a failure.
 
     Chunks go from the provider's socket to the client's inside one callback: a task's wake-up per chunk would cost more
     than all else that is done with it.
@@ -90,9 +90,13 @@ async def _stream(call: Call, deployment: Deployment, reply: Reply, stream: Pass
         out = stream.feed(data)
         if stream.done or stream.garbage:
             reply.stop()
+        if stream.error and not exchange.response_started:
+            _refuse_error(deployment, stream)
         if not out:
             return True
         if not exchange.response_started:
+            if call.on_start is not None:
+                call.on_start()
             call.provider_done = perf_counter()
             exchange.start(200, call.head(EVENTS))
             call.provider_done = 0.0
@@ -103,26 +107,33 @@ async def _stream(call: Call, deployment: Deployment, reply: Reply, stream: Pass
         await reply.pump(feed)
         rest = stream.finish()
         if stream.garbage:
-            raise UpstreamError(
-                f"The provider {deployment.provider.name} sent an event that is not JSON.", code="upstream_bad_answer"
-            )
+            raise UpstreamBadAnswer(f"The provider {deployment.provider.name} sent an event that is not JSON.")
+        if stream.error and not exchange.response_started:
+            _refuse_error(deployment, stream)
     except BaseException:
         _charge_stream(call, stream)
         raise
     finally:
         exchange.on_writable = None
         call.provider_done = perf_counter()
-    _finish_stream(call, stream, rest)
+    _finish_stream(call, deployment, stream, rest)
 
 
-def _finish_stream(call: Call, stream: Passage, rest: bytes) -> None:
+def _refuse_error(deployment: Deployment, stream: Passage) -> None:
+    """Raises ProviderError when nothing was generated before the error that the stream holds."""
+    if not stream.estimate():
+        raise stream_error(deployment.provider.name, stream.error)
+
+
+def _finish_stream(call: Call, deployment: Deployment, stream: Passage, rest: bytes) -> None:
     exchange = call.exchange
     if not exchange.response_started:
         if not stream.done and not rest:
-            raise UpstreamError("The provider ended its stream before the first event.", code="upstream_bad_answer")
+            raise UpstreamBadAnswer("The provider ended its stream before the first event.")
         exchange.start(200, call.head(EVENTS))
     if stream.error:
         call.error_kind = "upstream_stream_error"
+        call.gateway.metrics.failed(deployment.provider.name, call.error_kind)
     _charge_stream(call, stream)
     call.account(200)
     exchange.end(b"%b: x-scutum-cost=%b\n\n%b" % (rest, usd(call.cost).encode(), stream.last))
@@ -131,8 +142,9 @@ def _finish_stream(call: Call, stream: Passage, rest: bytes) -> None:
 def _charge_stream(call: Call, stream: Passage) -> None:
     """Charges what was reported, or what was generated as far as it was seen."""
     estimate = None
-    if (stream.usage is None or stream.usage.prompt_tokens is None) and stream.events:
-        output = stream.estimate()
+    output = stream.estimate()
+    refused = stream.error and not output and not call.exchange.response_started
+    if (stream.usage is None or stream.usage.prompt_tokens is None) and stream.events and not refused:
         parsed = call.parsed
         limit = getattr(parsed, "max_completion_tokens", None) or getattr(parsed, "max_tokens", None)
         if limit is not None and limit > 0:

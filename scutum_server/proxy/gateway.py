@@ -13,6 +13,7 @@ from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.store import LeaseStore
 from scutum_server.proxy.addresses import Throttle, TrustedProxies
 from scutum_server.proxy.admission import Admission
+from scutum_server.proxy.breakers import Breakers
 from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
@@ -22,6 +23,7 @@ from scutum_server.proxy.snapshot import Snapshot
 from scutum_server.proxy.spending import Spending
 from scutum_server.proxy.store import SHAPE, ConfigStore
 from scutum_server.proxy.upstream_ids import UpstreamIds
+from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
@@ -46,15 +48,16 @@ class Gateway:
         self.ids = UpstreamIds(settings.encryption_key)
         self.transport = Transport()
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
+        self._redis = make_redis(settings.redis, name="proxy")
+        self.breakers = breakers = Breakers(BreakerStore(self._redis))
         saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
         self.feed = ConfigFeed(
             ConfigStore(settings.database),
-            lambda: Snapshot(settings.master_key, lane_of),
+            lambda: Snapshot(settings.master_key, lane_of, breakers.board),
             saved,
             settings.max_stale_seconds,
         )
         self._scribe = Scribe(ConfigStore(settings.database), saved)
-        self._redis = make_redis(settings.redis, name="proxy")
         self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
         self.metrics = Metrics(settings.state_dir / "metrics", self._counted)
         self.metrics_keys = {key_hash(key) for key in (settings.master_key, settings.internal_service_key) if key}
@@ -78,8 +81,8 @@ class Gateway:
         except OSError as error:
             log.warning("counters stay this worker's own: %s cannot be used: %s", error.filename, error.strerror)
         self._keeper.open()
-        records = (self._scribe.run(), self.journal.run(), self.metrics.run(), self._report())
-        for work in (self.feed.run(), self._keeper.run(), self._keeper.listen(), *records):
+        parts = (self.feed, self._scribe, self._keeper, self.journal, self.metrics, self.breakers)
+        for work in (*(part.run() for part in parts), self._keeper.listen(), self._report()):
             self._tasks.append(asyncio.create_task(work))
 
     async def stop(self) -> None:

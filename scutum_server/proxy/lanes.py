@@ -11,12 +11,13 @@ import msgspec
 
 from scutum_server.errors import ScutumError, UpstreamError
 from scutum_server.infra.crypto import SecretBox
-from scutum_server.proxy.snapshot import Lane, Reply, Row
+from scutum_server.proxy.keyring import KeyRing, Lane, Reply
+from scutum_server.proxy.snapshot import Row
 from scutum_server.upstream import native, openai
 from scutum_server.upstream.anthropic import AnthropicLane
 from scutum_server.upstream.native import ProviderMisconfigured, Traits
 from scutum_server.upstream.openai import OpenAILane
-from scutum_server.upstream.options import OpenAIOptions, SimOptions, parse_options
+from scutum_server.upstream.options import AnthropicOptions, OpenAIOptions, SimOptions, parse_options
 from scutum_server.upstream.simulator import Simulator
 from scutum_server.upstream.transport import Transport
 
@@ -93,6 +94,24 @@ class SimLane:
         return SimReply(answer.status, answer.body)
 
 
+def _keys(row: Row, box: SecretBox) -> list[str | None]:
+    """The provider's own key and its further ones; a single None when there is none."""
+    wrapped = row["api_key_wrapped"]
+    own = None if wrapped is None else box.unwrap(bytes(wrapped), row["id"])
+    further = [
+        box.unwrap(bytes(secret), key_id) for key_id, secret in zip(row["key_ids"], row["keys_wrapped"], strict=True)
+    ]
+    return [key for key in (own, *further) if key is not None] or [None]
+
+
+def _lane(
+    transport: Transport, base_url: str | None, key: str | None, options: OpenAIOptions | AnthropicOptions
+) -> Lane:
+    if isinstance(options, OpenAIOptions):
+        return OpenAILane(transport, base_url, key, options)
+    return AnthropicLane(transport, base_url, key, options)
+
+
 def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
     """Makes lanes from rows of `providers`; a row that cannot be used gives a lane that says so."""
 
@@ -101,11 +120,8 @@ def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
             options = parse_options(row["kind"], row["settings"])
             if isinstance(options, SimOptions):
                 return SimLane(options)
-            wrapped = row["api_key_wrapped"]
-            key = None if wrapped is None else box.unwrap(bytes(wrapped), row["id"])
-            if isinstance(options, OpenAIOptions):
-                return OpenAILane(transport, row["base_url"], key, options)
-            return AnthropicLane(transport, row["base_url"], key, options)
+            lanes = [_lane(transport, row["base_url"], key, options) for key in _keys(row, box)]
+            return lanes[0] if len(lanes) == 1 else KeyRing(lanes)
         except UpstreamError as error:
             reason = error
         except KeyError:

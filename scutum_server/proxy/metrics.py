@@ -50,6 +50,7 @@ class Counts(Struct):
     width: int = WIDTH
     requests: dict[tuple[str, str, str, int], int] = msgspec.field(default_factory=dict)
     work: dict[tuple[str, str, str], list[int]] = msgspec.field(default_factory=dict)
+    attempts: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
     upstream_errors: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
     plain: dict[str, int] = msgspec.field(default_factory=dict)
     gauges: dict[str, float] = msgspec.field(default_factory=dict)
@@ -59,6 +60,7 @@ class Counts(Struct):
         """Adds the counts of `other`, and what is of now if its worker is `alive`."""
         for mine, theirs in (
             (self.requests, other.requests),
+            (self.attempts, other.attempts),
             (self.upstream_errors, other.upstream_errors),
             (self.plain, other.plain),
         ):
@@ -78,7 +80,8 @@ def _add(into: dict[Any, Any], more: dict[Any, Any]) -> None:
 
 
 class Metrics:
-    """One per worker: `observe()` per recorded request, `other()` for the rest, `run()` as a task, `gather()` to read.
+    """One per worker: `observe()` per recorded request, `other()` for the rest, `attempt()` and `failed()` per call to
+    a provider, `run()` as a task, `gather()` to read.
 
     `now` returns this worker's gauges and ages and its plain counters.
     """
@@ -115,9 +118,16 @@ class Metrics:
         if record.overhead_us is not None:
             row[OVERHEAD] += record.overhead_us
             row[OVERHEAD + 1 + bisect_left(OVERHEAD_US, record.overhead_us)] += 1
-        if record.error_kind is not None and record.error_kind.startswith("upstream_"):
-            error = (provider, record.error_kind)
-            counts.upstream_errors[error] = counts.upstream_errors.get(error, 0) + 1
+
+    def attempt(self, model: str, provider: str) -> None:
+        """Counts one call to a provider, of which a request may need several."""
+        counts, key = self._counts.attempts, (model, provider)
+        counts[key] = counts.get(key, 0) + 1
+
+    def failed(self, provider: str, kind: str) -> None:
+        """Counts one call that failed at its provider."""
+        counts, key = self._counts.upstream_errors, (provider, kind)
+        counts[key] = counts.get(key, 0) + 1
 
     def other(self, route: str, status: int) -> None:
         """Counts one request that leaves no usage record: refused before its key was known, or a list of models."""

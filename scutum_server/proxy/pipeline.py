@@ -16,11 +16,12 @@ import msgspec
 from scutum_server.errors import Forbidden, InvalidInput, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.addresses import TooManyFailuresError
+from scutum_server.proxy.attempts import answer
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.forward import forward, input_estimate
+from scutum_server.proxy.forward import input_estimate
 from scutum_server.proxy.protocol import ClientDisconnected
 from scutum_server.proxy.refusals import LimitReached
-from scutum_server.proxy.snapshot import Deployment, Network
+from scutum_server.proxy.snapshot import Network, Plan
 from scutum_server.upstream import native
 from scutum_server.wire.body import decode
 from scutum_server.wire.errors import ProviderError, event_of, render
@@ -50,18 +51,17 @@ async def run(call: Call) -> None:
 async def complete(call: Call) -> None:
     """Every endpoint that generates something."""
     await read(call)
-    deployment = route(call)
-    await call.gateway.admission.admit(call, deployment)
-    await forward(call, deployment)
+    await answer(call, route(call))
 
 
 async def count_tokens(call: Call) -> None:
     """Counts as the provider does where it can be asked; elsewhere by our own rule, which the answer says."""
     await read(call)
-    deployment = route(call)
-    if native.COUNT_TOKENS in deployment.provider.lane.traits.paths:
-        await forward(call, deployment)
+    plan = route(call)
+    if native.COUNT_TOKENS in plan.candidates[0].provider.lane.traits.paths:
+        await answer(call, plan)
         return
+    await call.gateway.admission.admit(call, plan.candidates[0])
     count = max(1, input_estimate(call))
     call.extra_head += b"x-scutum-estimated: true\r\n"
     call.account(200)
@@ -127,27 +127,40 @@ async def read(call: Call) -> None:
     call.stream = bool(getattr(parsed, "stream", False))
 
 
-def route(call: Call) -> Deployment:
-    """Finds the deployment behind the model's name; raises NotFound, Forbidden, InvalidInput."""
+def route(call: Call) -> Plan:
+    """Finds the deployments behind the model's name that the key may use; raises NotFound, Forbidden, InvalidInput."""
     name = call.requested_model
-    deployment = call.snapshot.models.get(name)
-    if deployment is None:
+    plan = call.snapshot.plans.get(name)
+    if plan is None:
         raise NotFound(
             f"The model `{name[:100]}` does not exist. GET /v1/models lists those that do.",
             code="model_not_found",
             param="model",
         )
     allowed = call.key.allowed_models
-    if allowed is not None and name not in allowed and deployment.name not in allowed:
-        raise Forbidden(f"This API key may not use the model `{name}`.", code="model_not_allowed", param="model")
-    if deployment.kind and call.endpoint.kind and deployment.kind != call.endpoint.kind:
+    if allowed is not None and name not in allowed:
+        plan = plan.within(allowed)
+        if not plan.candidates:
+            raise Forbidden(f"This API key may not use the model `{name}`.", code="model_not_allowed", param="model")
+    kind = call.endpoint.kind
+    for each in plan.candidates:
+        if kind and each.kind and each.kind != kind:
+            plan = _of_kind(call, plan, kind)
+            break
+    call.deployment = plan.candidates[0]
+    return plan
+
+
+def _of_kind(call: Call, plan: Plan, kind: str) -> Plan:
+    """Without the deployments of another kind; raises InvalidInput when there are no others."""
+    fitting = plan.only(lambda each: not each.kind or each.kind == kind)
+    if not fitting.candidates:
         raise InvalidInput(
-            f"The model `{name}` is of kind {deployment.kind}: {call.endpoint.route} takes models of kind "
-            f"{call.endpoint.kind}.",
+            f"The model `{call.requested_model}` is of kind {plan.candidates[0].kind}: {call.endpoint.route} takes "
+            f"models of kind {kind}.",
             param="model",
         )
-    call.deployment = deployment
-    return deployment
+    return fitting
 
 
 def refuse(call: Call, error: ScutumError) -> None:
@@ -164,9 +177,7 @@ def refuse(call: Call, error: ScutumError) -> None:
     head = call.head(JSON)
     if isinstance(error, ProviderError) and error.retry_after is not None:
         head += b"retry-after: %b\r\n" % error.retry_after
-    elif isinstance(error, Unavailable):
-        head += b"retry-after: 1\r\n"
-    elif isinstance(error, TooManyFailuresError):
+    elif isinstance(error, Unavailable | TooManyFailuresError):
         head += b"retry-after: %d\r\n" % error.retry_after
     elif isinstance(error, LimitReached):
         head += error.head
@@ -188,9 +199,9 @@ def listing(call: Call) -> list[dict[str, object]]:
     """The models that the key may call, in OpenAI's shape."""
     allowed = call.key.allowed_models
     return [
-        {"id": name, "object": "model", "created": deployment.created, "owned_by": deployment.provider.name}
-        for name, deployment in sorted(call.snapshot.models.items())
-        if allowed is None or name in allowed or deployment.name in allowed
+        {"id": name, "object": "model", "created": models[0].created, "owned_by": models[0].provider.name}
+        for name, plan in sorted(call.snapshot.plans.items())
+        if (models := (plan if allowed is None or name in allowed else plan.within(allowed)).candidates)
     ]
 
 

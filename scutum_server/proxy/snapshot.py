@@ -8,17 +8,22 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
 from scutum_server.infra.crypto import key_hash
+from scutum_server.proxy.keyring import KeyRing, Lane
 from scutum_server.proxy.rules import Rules
+from scutum_server.routing import strategy
+from scutum_server.routing.health import Board, Health
+from scutum_server.routing.strategy import Capacity, Order
 from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer
-from scutum_server.upstream.native import Traits
+from scutum_server.upstream.openai import path_prefix
+from scutum_server.upstream.options import BreakerOptions, Routing
 
 log = logging.getLogger(__name__)
 
@@ -27,27 +32,6 @@ DEFAULT: Final = "default"
 MAINTENANCE_S: Final = 60
 Row = Mapping[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class Reply(Protocol):
-    """A provider's answer, whichever lane it came by; see `upstream.transport.Response`."""
-
-    @property
-    def status(self) -> int: ...
-    def header(self, name: bytes) -> bytes | None: ...
-    async def body(self, limit: int) -> bytes: ...
-    async def pump(self, feed: Callable[[bytes], bool]) -> None: ...
-    def resume(self) -> None: ...
-    def stop(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class Lane(Protocol):
-    """How one provider account is called, and what it takes; `fields` are further header lines."""
-
-    traits: Traits
-
-    async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply: ...
 
 
 class Key(Struct, frozen=True):
@@ -78,9 +62,17 @@ class Provider(Struct, frozen=True):
     base_url: str | None
     lane: Lane
 
+    @property
+    def spare_key(self) -> bool:
+        """Whether a call would go out with another key than one that has just been refused."""
+        return isinstance(self.lane, KeyRing) and self.lane.spare
+
 
 class Deployment(Struct, frozen=True):
-    """One callable model at one provider; `head` are the answer's headers that name it."""
+    """One callable model at one provider; `head` are the answer's headers that name it.
+
+    `label` names it in x-scutum-attempts, and `first_try` is that header when the first call succeeded.
+    """
 
     id: str
     name: str
@@ -90,18 +82,48 @@ class Deployment(Struct, frozen=True):
     created: int
     head: bytes
     simulated: bool
+    health: Health
+    label: bytes
+    first_try: bytes
+    capacity: Capacity = Capacity()
     kind: str | None = None
+    path_prefix: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """What a model's name leads to; `order` ranks the candidates anew for a request, None means as they are listed."""
+
+    candidates: tuple[Deployment, ...]
+    routing: Routing
+    order: Order[Deployment] | None
+
+    def within(self, names: Collection[str]) -> Plan:
+        """Only the deployments of models with these names."""
+        return self.only(lambda each: each.name in names)
+
+    def only(self, fits: Callable[[Deployment], bool]) -> Plan:
+        """Only the deployments that fit, in the same order."""
+        order = self.order
+        return Plan(
+            tuple(each for each in self.candidates if fits(each)),
+            self.routing,
+            order and (lambda stream: [each for each in order(stream) if fits(each)]),
+        )
+
+
+DEFAULT_ROUTING: Final = Routing()
 
 
 class Snapshot:
     """All that a request needs to know. `version` is the `config_version` that it is as new as, at least."""
 
-    def __init__(self, master_key: str, lane_of: Callable[[Row], Lane]) -> None:
+    def __init__(self, master_key: str, lane_of: Callable[[Row], Lane], board: Board | None = None) -> None:
         self.version = -1
+        self.plans: dict[str, Plan] = {}
+        self._board = board or Board()
         self.credentials: dict[bytes, tuple[Key, float]] = {}
         self.teams: dict[str, Team] = {}
         self.default_team: Team | None = None
-        self.models: dict[str, Deployment] = {}
         self.settings: dict[str, Any] = {}
         self.maintenance = 0
         """Retry-After in seconds while the operator wants no new requests, else 0."""
@@ -110,7 +132,8 @@ class Snapshot:
         self._hashes: dict[str, list[bytes]] = {}
         self._providers: dict[str, Provider] = {}
         self._deployments: dict[str, Row] = {}
-        self._aliases: dict[str, list[str]] = {}
+        self._provider_rows: dict[str, Row] = {}
+        self._aliases: dict[str, Row] = {}
         self._pricers: dict[tuple[str, str | None, str, str], Callable[[Tokens], Cost]] = {}
         self.credentials[key_hash(master_key)] = (Key(MASTER_KEY_ID, None), float("inf"))
 
@@ -130,7 +153,7 @@ class Snapshot:
         elif kind == "deployment":
             _put(self._deployments, object_id, row)
         elif kind == "alias":
-            _put(self._aliases, object_id, row and row["targets"])
+            _put(self._aliases, object_id, row)
         elif kind == "setting":
             _put(self.settings, object_id, row and row["value"])
             wait = self.settings.get("maintenance.retry_after_seconds", MAINTENANCE_S)
@@ -173,26 +196,35 @@ class Snapshot:
     def _put_provider(self, provider_id: str, row: Row | None) -> None:
         if row is None:
             self._providers.pop(provider_id, None)
+            self._provider_rows.pop(provider_id, None)
             return
+        self._provider_rows[provider_id] = row
         self._providers[provider_id] = Provider(
             provider_id, row["name"], row["kind"], row["base_url"], self._lane_of(row)
         )
 
     def rebuild(self) -> None:
-        """Resolves names: deployments (the oldest of a name first), then aliases to their first existing target."""
-        models: dict[str, Deployment] = {}
+        """Resolves names: deployments (the oldest of a name first), then aliases to the deployments of their targets.
+
+        An alias may bear the name of one of its targets: it then says how that model's deployments are used.
+        """
+        groups: dict[str, list[Deployment]] = {}
         rows = [row for row in self._deployments.values() if row["provider_id"] in self._providers]
         for row in sorted(rows, key=lambda row: (row["created_at"], row["id"])):
-            if row["name"] not in models:
-                models[row["name"]] = self._deployment(row)
-        for name, targets in self._aliases.items():
-            found = next((models[target] for target in targets if target in models), None)
-            if found is not None and name not in models:
-                models[name] = found
-        self.models = models
+            groups.setdefault(row["name"], []).append(self._deployment(row))
+        self._board.keep_only(row["id"] for row in rows)
+        plans = {name: Plan(tuple(group), DEFAULT_ROUTING, None) for name, group in groups.items()}
+        for name, row in self._aliases.items():
+            if (name not in groups or name in row["targets"]) and any(target in groups for target in row["targets"]):
+                plans[name] = _plan(name, row, groups)
+        self.plans = plans
 
     def _deployment(self, row: Row) -> Deployment:
-        provider = self._providers[row["provider_id"]]
+        provider, account = self._providers[row["provider_id"]], self._provider_rows[row["provider_id"]]
+        label = f"{_label(provider.name)}/{_label(row['name'])}"
+        # A changed key or address deserves a new chance at once.
+        configuration = (row["upstream_model"], row["settings"], account)
+        health = self._board.health(row["id"], configuration, _breaker(account))
         simulated = provider.kind == "sim"
         head = f"x-scutum-model: {_header(row['name'])}\r\nx-scutum-provider: {_header(provider.name)}\r\n"
         if simulated:
@@ -207,6 +239,11 @@ class Snapshot:
             head=head.encode("ascii"),
             simulated=simulated,
             kind=row["settings"].get("kind"),
+            health=health,
+            label=label.encode("ascii"),
+            first_try=f"x-scutum-attempts: {label}:200\r\n".encode("ascii"),
+            capacity=_capacity(row),
+            path_prefix=path_prefix(account["settings"], row["upstream_model"]),
         )
 
     def _pricer(self, provider: Provider, row: Row) -> Callable[[Tokens], Cost]:
@@ -225,6 +262,41 @@ class Snapshot:
                 override=override,
             )
         return self._pricers[key]
+
+
+def _plan(name: str, row: Row, groups: Mapping[str, Sequence[Deployment]]) -> Plan:
+    """A target's weight is shared by its deployments."""
+    routing = DEFAULT_ROUTING
+    try:
+        routing = msgspec.convert(row["settings"], Routing)
+    except msgspec.ValidationError:
+        log.exception("alias %s has settings that cannot be read; the defaults hold", name)
+    weights = routing.weights or ()
+    if len(weights) != len(row["targets"]) or not any(weights):
+        weights = (1,) * len(row["targets"])
+    candidates: list[Deployment] = []
+    shares: list[float] = []
+    for target, weight in zip(row["targets"], weights, strict=True):
+        group = groups.get(target, ())
+        candidates += group
+        shares += [weight / len(group)] * len(group) if group else []
+    return Plan(tuple(candidates), routing, strategy.order(routing.strategy, candidates, shares))
+
+
+def _breaker(account: Row) -> BreakerOptions:
+    try:
+        return msgspec.convert(account["settings"].get("breaker", {}), BreakerOptions)
+    except msgspec.ValidationError:
+        # The lane says so already: a provider whose settings cannot be read cannot be called.
+        return BreakerOptions()
+
+
+def _capacity(row: Row) -> Capacity:
+    try:
+        return msgspec.convert({"rpm": row["settings"].get("rpm"), "tpm": row["settings"].get("tpm")}, Capacity)
+    except msgspec.ValidationError:
+        log.exception("deployment %s has an rpm or tpm that cannot be read; it is ignored", row["id"])
+        return Capacity()
 
 
 def _put(into: dict[str, Any], key: str, value: Any) -> None:
@@ -253,6 +325,11 @@ def _networks(key_id: str, values: list[str] | None) -> tuple[Network, ...] | No
             # Left out, it allows nothing: a wrong entry must not open a key to everyone.
             log.warning("key %s has an allowed address that is none: %r", key_id, value)
     return tuple(networks)
+
+
+def _label(value: str) -> str:
+    """For x-scutum-attempts, where commas, colons and spaces separate."""
+    return quote(value, safe="/@!$&'()*+=-._~#[]{}|")
 
 
 def _header(value: str) -> str:

@@ -21,9 +21,14 @@ FROM api_keys
 _TEAMS: Final = (
     "SELECT t.id, t.name, t.org_id, t.unit_id, o.name AS org_name FROM teams t JOIN orgs o ON o.id = t.org_id"
 )
-_PROVIDERS: Final = "SELECT id, name, kind, base_url, api_key_wrapped, settings FROM providers"
+_PROVIDERS: Final = """
+SELECT id, name, kind, base_url, api_key_wrapped, settings,
+    ARRAY(SELECT k.id FROM provider_keys k WHERE k.provider_id = providers.id ORDER BY k.id) AS key_ids,
+    ARRAY(SELECT k.wrapped FROM provider_keys k WHERE k.provider_id = providers.id ORDER BY k.id) AS keys_wrapped
+FROM providers
+"""
 _DEPLOYMENTS: Final = "SELECT id, name, provider_id, upstream_model, settings, created_at FROM deployments"
-_ALIASES: Final = "SELECT name AS id, targets FROM aliases"
+_ALIASES: Final = "SELECT name AS id, targets, settings FROM aliases"
 _SETTINGS: Final = "SELECT key AS id, value FROM settings"
 _RULES: Final = """
 SELECT r.*, coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone

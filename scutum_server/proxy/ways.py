@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
 from scutum_server.errors import InvalidInput
@@ -55,8 +56,17 @@ _USAGE_IN: Final[dict[str, UsageReader]] = {
 }
 
 
+_REPORTED_IN: Final[dict[str, UsageReader]] = {
+    MESSAGES: messages.reported_in,
+    RESPONSES: responses.reported_in,
+}
+
+
 class Way(Struct):
-    """`wire` is the format that goes to the provider; `fields` are header lines for it."""
+    """`wire` is the format that goes to the provider; `fields` are header lines for it.
+
+    `dropped` is the answer's header line that names what of the request the provider's format has no place for.
+    """
 
     wire: str
     path: str
@@ -64,10 +74,18 @@ class Way(Struct):
     steps: Sequence[Step] = ()
     fields: bytes = b""
     show_usage: bool = True
+    dropped: bytes = b""
 
     def usage_in(self, body: bytes) -> chat.Usage | None:
         """Of the provider's whole answer; raises a msgspec error when it is none."""
         return _USAGE_IN[self.wire](body)
+
+    def reported_in(self, body: bytes) -> chat.Usage | None:
+        """What a document that is no answer says about its cost, if anything."""
+        try:
+            return _REPORTED_IN.get(self.wire, chat.reported_in)(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return None
 
     def passage(self) -> Passage:
         """For a streamed answer."""
@@ -82,11 +100,14 @@ class Way(Struct):
 
 
 def way_of(call: Call, deployment: Deployment) -> Way:
-    """Raises InvalidInput for a request that the provider cannot be asked."""
+    """For one attempt; raises InvalidInput for a request that the provider cannot be asked."""
     wire, traits, model = call.endpoint.wire, deployment.provider.lane.traits, deployment.upstream_model
     path = traits.paths.get(wire)
     if path is None:
         return _translated(call, deployment, traits)
+    if wire != RESPONSES:
+        # Azure's Responses API takes the deployment's name from the body.
+        path = deployment.path_prefix + path
     if wire in _OF_CHAT:
         show_usage = _wants_usage(call)
         body = with_model(call.body, model, include_usage=call.stream and not show_usage)
@@ -105,16 +126,21 @@ def _translated(call: Call, deployment: Deployment, traits: Traits) -> Way:
     document = decode(call.body, ANYTHING)
     document["model"] = deployment.upstream_model
     body, dropped = request_through(steps, document)
-    if dropped:
-        # The names are the client's own words.
-        listed = ", ".join(quote(name, safe=".:>_-")[:100] for name in dropped)
-        call.extra_head += b"x-scutum-dropped: %b\r\n" % listed[:_MAX_DROPPED].encode("ascii")
     wire = CHAT if CHAT in traits.paths else MESSAGES
     if call.stream and wire == CHAT:
         body = with_model(body, deployment.upstream_model, include_usage=True)
     # Messages and Responses tell the usage in events of their own, which are made from chat's.
     show_usage = call.endpoint.wire != COMPLETIONS or _wants_usage(call)
-    return Way(wire, traits.paths[wire], body, steps, show_usage=show_usage)
+    path = deployment.path_prefix + traits.paths[wire]
+    return Way(wire, path, body, steps, show_usage=show_usage, dropped=_dropped_header(dropped))
+
+
+def _dropped_header(names: Sequence[str]) -> bytes:
+    if not names:
+        return b""
+    # They are the client's own words.
+    listed = ", ".join(quote(name, safe=".:>_-")[:100] for name in names)
+    return b"x-scutum-dropped: %b\r\n" % listed[:_MAX_DROPPED].encode("ascii")
 
 
 def _steps(wire: str, traits: Traits) -> list[Step]:

@@ -43,7 +43,7 @@ class Traits(Struct, frozen=True):
 
 
 class NativeLane:
-    """Calls one provider account at `base_url` (http or https, no query)."""
+    """Calls one provider account at `base_url` (http or https, no query); `query` goes after every path."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class NativeLane:
         scheme: str,
         options: HttpOptions,
         traits: Traits,
+        query: str = "",
     ) -> None:
         url = urlsplit(base_url)
         try:
@@ -74,6 +75,7 @@ class NativeLane:
         self._transport = transport
         self._timeouts = options.timeouts
         self._base = url.path.rstrip("/")
+        self._query = query
         host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
         self._fields = f"Host: {host}{'' if port is None else f':{port}'}\r\n"
         if api_key:
@@ -91,7 +93,8 @@ class NativeLane:
         """
         head = self._heads.get(path) if not fields else None
         if head is None:
-            head = f"POST {self._base}/{path} HTTP/1.1\r\n{self._fields}".encode("ascii") + fields + b"Content-Length: "
+            line = f"POST {self._base}/{path}{self._query} HTTP/1.1\r\n"
+            head = f"{line}{self._fields}".encode("ascii") + fields + b"Content-Length: "
             if not fields:
                 self._heads[path] = head
         payload = b"%b%d\r\n\r\n%b" % (head, len(body), body)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from scutum_server.upstream import native
 from scutum_server.upstream.native import NativeLane, Traits
@@ -20,8 +21,17 @@ PATHS: Final = {
 }
 
 
+def path_prefix(options: object, upstream_model: str) -> str:
+    """What comes before `chat/completions` and the like: Azure addresses its deployments in the URL."""
+    azure = isinstance(options, Mapping) and options.get("api_version") is not None
+    return f"deployments/{quote(upstream_model, safe='')}/" if azure else ""
+
+
 class OpenAILane(NativeLane):
-    """Calls one provider account. `base_url` includes the version path, as `https://api.openai.com/v1`."""
+    """Calls one provider account. `base_url` includes the version path, as `https://api.openai.com/v1`.
+
+    For Azure (`api_version` is set) it ends in `/openai`, and callers put `path_prefix()` before each path.
+    """
 
     def __init__(self, transport: Transport, base_url: str | None, api_key: str | None, options: OpenAIOptions) -> None:
         url = base_url or DEFAULT_BASE_URL
@@ -32,4 +42,6 @@ class OpenAILane(NativeLane):
             # OpenAI's own reasoning models refuse max_tokens; other servers know no other name for it.
             cap_field="max_completion_tokens" if theirs else "max_tokens",
         )
-        super().__init__(transport, url, api_key, "Authorization: Bearer ", options, traits)
+        version = options.api_version
+        scheme, query = ("Authorization: Bearer ", "") if version is None else ("api-key: ", f"?api-version={version}")
+        super().__init__(transport, url, api_key, scheme, options, traits, query)

@@ -10,8 +10,11 @@ from msgspec import Meta, Struct
 Millis = Annotated[int, Meta(ge=0, le=3_600_000)]
 Rate = Annotated[float, Meta(ge=0.0, le=1.0)]
 Timeout = Annotated[int, Meta(ge=1, le=3_600_000)]
+ApiVersion = Annotated[str, Meta(pattern=r"^[A-Za-z0-9.\-]{1,40}$")]
 
 ErrorKind = Literal["rate_limit", "server_error", "overloaded", "timeout", "truncated", "garbage", "refused"]
+Strategy = Literal["ordered", "weighted", "least-busy", "lowest-latency", "cheapest", "usage-based"]
+Weight = Annotated[int, Meta(ge=0, le=1000)]
 Shape = Literal["normal", "tools", "changed"]
 
 
@@ -24,17 +27,44 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
     total_ms: Timeout = 600_000
 
 
+class BreakerOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """A deployment rests for `cooldown_ms` after `failures` failed calls within `window_ms`, if half of all failed."""
+
+    failures: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    window_ms: Timeout = 30_000
+    cooldown_ms: Timeout = 15_000
+
+
+class Routing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How an alias goes about its targets: the shape of `aliases.settings`.
+
+    `weights` has one number per target. `retries` counts further tries at a deployment that failed in a passing way.
+    `first_byte_ms` holds for each try, `total_ms` for the whole request with all its tries.
+    """
+
+    strategy: Strategy = "ordered"
+    weights: tuple[Weight, ...] | None = None
+    retries: Annotated[int, Meta(ge=0, le=10)] = 1
+    first_byte_ms: Timeout | None = None
+    total_ms: Timeout | None = None
+
+
 class HttpOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """A server that is called over HTTP; `ca_bundle` is a PEM file for servers with a private authority."""
 
     timeouts: Timeouts = Timeouts()
     ca_bundle: str | None = None
+    breaker: BreakerOptions = BreakerOptions()
 
 
 class OpenAIOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):
-    """An OpenAI-compatible server; `responses` says whether it has the Responses API: unset, OpenAI's own has it."""
+    """An OpenAI-compatible server; `responses` says whether it has the Responses API: unset, OpenAI's own has it.
+
+    With `api_version` it is Azure's: the URL names the deployment and the version, and the key is a header `api-key`.
+    """
 
     responses: Literal["native", "translate"] | None = None
+    api_version: ApiVersion | None = None
 
 
 class AnthropicOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +89,7 @@ class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
     shape: Shape = "normal"
     completion_tokens: Annotated[int, Meta(ge=1, le=100_000)] = 32
     seed: int = 0
+    breaker: BreakerOptions = BreakerOptions()
 
 
 Options = OpenAIOptions | AnthropicOptions | SimOptions

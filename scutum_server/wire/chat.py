@@ -99,9 +99,15 @@ def usage_in(body: bytes) -> Usage | None:
     return ANSWER.decode(body).usage
 
 
+def reported_in(body: bytes) -> Usage | None:
+    """What a document that is no answer says about its cost; raises a msgspec error when it is no document."""
+    return _REPORTED.decode(body).usage
+
+
 REQUEST: Final = msgspec.json.Decoder(ChatRequest)
 ANSWER: Final = msgspec.json.Decoder(ChatAnswer)
 CHUNK: Final = msgspec.json.Decoder(ChatChunk)
+_REPORTED: Final = msgspec.json.Decoder(Reported)
 
 BYTES_PER_TOKEN: Final = 4
 """The rule for tokens that nobody reported: four bytes of text are one token."""

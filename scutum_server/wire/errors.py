@@ -25,13 +25,20 @@ _KNOWN_TO_ANTHROPIC: Final = frozenset({*_ANTHROPIC_TYPES.values(), "api_error"}
 
 
 class ProviderError(ScutumError):
-    """The provider's own refusal, on its way to the client with the provider's status."""
+    """The provider's own refusal, on its way to the client; `provider_status` is what the provider answered."""
 
     def __init__(
-        self, status: int, kind: str, shown: dict[str, Any] | None = None, retry_after: bytes | None = None
+        self,
+        status: int,
+        kind: str,
+        shown: dict[str, Any] | None = None,
+        retry_after: bytes | None = None,
+        *,
+        theirs: int | None = None,
     ) -> None:
         super().__init__(f"The provider answered with status {status}.", code=kind)
         self.status = status
+        self.provider_status = status if theirs is None else theirs
         self.shown = shown or {}
         # What a client of Anthropic's format tells its errors apart by; OpenAI's has no place for it.
         self.details: dict[str, Any] | None = None
@@ -85,10 +92,10 @@ def provider_error(provider: str, status: int, body: bytes, retry_after: bytes |
         message = (
             f"The provider {provider} refused the gateway's credentials: its key must be set anew by the operator."
         )
-        return ProviderError(502, "upstream_auth_failed", _ours(message, "upstream_auth_failed"))
+        return ProviderError(502, "upstream_auth_failed", _ours(message, "upstream_auth_failed"), theirs=status)
     if status < 400:
         message = f"The provider {provider} answered with a redirect ({status}), which is not followed."
-        return ProviderError(502, "upstream_bad_answer", _ours(message, "upstream_bad_answer"))
+        return ProviderError(502, "upstream_bad_answer", _ours(message, "upstream_bad_answer"), theirs=status)
     kind = "upstream_rate_limited" if status == 429 else "upstream_rejected" if status < 500 else "upstream_error"
     theirs = error_in(body)
     shown = {
@@ -101,6 +108,12 @@ def provider_error(provider: str, status: int, body: bytes, retry_after: bytes |
     details = _error_object(body).get("details")
     error.details = details if isinstance(details, dict) else None
     return error
+
+
+def stream_error(provider: str, event: bytes) -> ProviderError:
+    """A stream that began with an error, `event` is its data: what an honest provider would have answered instead."""
+    status = 429 if b"rate_limit" in event else 502
+    return provider_error(provider, status, event, None)
 
 
 def _ours(message: str, code: str) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Meter(ABC):
     The event that ends the stream is held back in `last`: the caller ends the stream itself, with the cost before it.
     Nothing is passed on from an event that is no JSON object in UTF-8, which sets `garbage`.
     `usage` is what the provider reported for the whole; `partial` what it has said about the input before that.
+    `error` is the data of the event by which the provider said that it failed.
     """
 
     __slots__ = ("_splitter", "_text", "done", "error", "events", "garbage", "last", "partial", "usage")
@@ -68,7 +69,7 @@ class Meter(ABC):
         self.usage: Usage | None = None
         self.partial: Usage | None = None
         self.done = False
-        self.error = False
+        self.error = b""
         self.garbage = False
         self.events = 0
         self.last = b""

@@ -101,6 +101,7 @@ REQUEST: Final = msgspec.json.Decoder(MessagesRequest)
 COUNT_REQUEST: Final = msgspec.json.Decoder(CountRequest)
 _USAGE: Final[msgspec.json.Decoder[MessagesUsage | None]] = msgspec.json.Decoder(MessagesUsage | None)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_REPORTED: Final = msgspec.json.Decoder(_Reported)
 _COUNT: Final = msgspec.json.Decoder(_Count)
 _EVENT: Final = msgspec.json.Decoder(_Event)
 
@@ -108,6 +109,12 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 def usage_in(body: bytes) -> Usage | None:
     """The usage of a whole answer; raises a msgspec error when it is none."""
     usage = _ANSWER.decode(body).usage
+    return as_usage(usage) if usage is not None else None
+
+
+def reported_in(body: bytes) -> Usage | None:
+    """What a document that is no answer says about its cost; raises a msgspec error when it says none."""
+    usage = _REPORTED.decode(body).usage
     return as_usage(usage) if usage is not None else None
 
 
@@ -143,7 +150,7 @@ class MessagesStream(Meter):
             self.last, self.done = event, True
             return False
         elif kind == "error":
-            self.error = True
+            self.error = payload
         return True
 
     def _take(self, usage: MessagesUsage | None) -> None:

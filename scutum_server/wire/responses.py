@@ -31,8 +31,9 @@ class ResponsesUsage(Struct):
     output_tokens_details: OutputDetails | None = None
 
 
-class _Answer(Struct):
-    output: list[Raw]
+class _Reported(Struct):
+    """Usage is read apart from what holds it, which is good without it."""
+
     reported: Raw = msgspec.field(name="usage", default=Raw(b"null"))
 
     @property
@@ -44,6 +45,11 @@ class _Answer(Struct):
             return None
 
 
+class _Answer(_Reported, kw_only=True):
+    output: list[Raw]
+    error: Raw = Raw()
+
+
 class _Event(Struct):
     type: str = ""
     delta: Raw = Raw()
@@ -53,6 +59,7 @@ class _Event(Struct):
 REQUEST: Final = msgspec.json.Decoder(ResponsesRequest)
 _USAGE: Final[msgspec.json.Decoder[ResponsesUsage | None]] = msgspec.json.Decoder(ResponsesUsage | None)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+_REPORTED: Final = msgspec.json.Decoder(_Reported)
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
@@ -62,7 +69,12 @@ def usage_in(body: bytes) -> Usage | None:
     return _as_usage(_ANSWER.decode(body))
 
 
-def _as_usage(answer: _Answer | None) -> Usage | None:
+def reported_in(body: bytes) -> Usage | None:
+    """What a document that is no answer says about its cost; raises a msgspec error when it says none."""
+    return _as_usage(_REPORTED.decode(body))
+
+
+def _as_usage(answer: _Reported | None) -> Usage | None:
     usage = answer.usage if answer is not None else None
     if usage is None or usage.input_tokens is None:
         return None
@@ -87,9 +99,11 @@ class ResponsesStream(Meter):
             self._text += max(0, len(bytes(found.delta)) - 2)
         elif kind in _LAST:
             self.usage = _as_usage(found.response)
-            self.error = kind == "response.failed"
+            if kind == "response.failed":
+                said = bytes(found.response.error) if found.response is not None else b""
+                self.error = said if said.startswith(b"{") else payload
             self.last, self.done = event, True
             return False
         elif kind == "error":
-            self.error = True
+            self.error = payload
         return True

@@ -49,7 +49,7 @@ class ChatStream:
         self.partial: Usage | None = None
         self.last = DONE
         self.done = False
-        self.error = False
+        self.error = b""
         self.garbage = False
         self.events = 0
         self.received = 0
@@ -136,7 +136,7 @@ class ChatStream:
                 self._count(event)
             return not self.garbage
         if bytes(chunk.error) not in {b"", b"null"}:
-            self.error = True
+            self.error = payload
         if has_usage:
             self.usage = chunk.usage or self.usage
             if not chunk.choices:

@@ -43,7 +43,7 @@ class Passage(Protocol):
     @property
     def done(self) -> bool: ...
     @property
-    def error(self) -> bool: ...
+    def error(self) -> bytes: ...
     @property
     def garbage(self) -> bool: ...
     @property
@@ -199,7 +199,7 @@ class Translated:
         return self._meter.done
 
     @property
-    def error(self) -> bool:
+    def error(self) -> bytes:
         return self._meter.error
 
     @property

@@ -48,6 +48,17 @@ async def serving(handler: Callable[..., Awaitable[None]], tls: ssl.SSLContext |
         yield server.sockets[0].getsockname()[1]
 
 
+async def test_azure_is_called_by_deployment_and_version(admin: Admin) -> None:
+    upstream = Upstream(http(200, CHAT))
+    async with serving(upstream) as port:
+        await admin.make("/providers", name="az", kind="azure", base_url=f"http://127.0.0.1:{port}", api_key=SECRET)
+        await admin.make("/models", name="mine", provider="az", upstream_model="my-deployment")
+        assert (await admin.call("POST", "/providers/az/test")).json()["reply"] == "ok"
+    ((line, headers, _),) = upstream.requests
+    assert line == "POST /openai/deployments/my-deployment/chat/completions?api-version=2024-10-21 HTTP/1.1"
+    assert (headers["api-key"], "authorization" in headers) == (SECRET, False)
+
+
 async def probe(admin: Admin, base_url: str, *, model: str | None = "gpt", **provider) -> dict:
     await admin.make("/providers", name="p", kind="openai", base_url=base_url, **provider)
     if model:

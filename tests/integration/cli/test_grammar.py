@@ -27,7 +27,7 @@ HEAVY = {"textual", "scutum_server", "pydantic", "rich", "httpx", "fastapi", "ya
         (("keys", "create", "x", "--expires", "soon"), "--expires takes a duration"),
         (("teams", "show", "a", "b"), "does not know what to do with: b."),
         (("teams", "list", "-o", "xml"), "--output must be one of"),
-        (("providers", "add", "x", "--kind", "azure"), "--kind must be openai or anthropic or sim"),
+        (("providers", "add", "x", "--kind", "cohere"), "--kind must be one of openai, anthropic, azure"),
         (("completions", "tcsh"), "completions knows bash, zsh, fish"),
         (("--no-such",), "scutum has no option --no-such."),
     ],

@@ -136,9 +136,10 @@ async def test_failed_calls_give_their_money_back(priced: tuple[Proxy, Upstream]
     key = proxy.rows.key()
     proxy.rows.budget(amount_nano_usd=1_000_000)
     await asyncio.to_thread(ruled, proxy, key)
-    upstream.says(answer({"error": {"message": "no"}}, 500))
+    # Not a failure that would open the circuit breaker.
+    upstream.says(answer({"error": {"message": "no"}}, 422))
     for _ in range(5):
         status, _, _ = await asyncio.to_thread(lambda: proxy.chat("priced", key=key, max_tokens=80))
-        assert status == 500
+        assert status == 422
     upstream.says(answer(COMPLETION))
     assert (await asyncio.to_thread(lambda: proxy.chat("priced", key=key, max_tokens=80)))[0] == 200

@@ -43,7 +43,7 @@ def counted(database: DatabaseSettings, redis_settings: RedisSettings, tmp_path:
     with running_proxy(database, redis_settings, tmp_path, environment=KEY) as proxy:
         proxy.rows.deployment("sim", proxy.rows.provider("sim", "sim"))
         proxy.rows.deployment('odd"name\\', proxy.rows.provider("gone", "openai", "http://127.0.0.1:9/v1"))
-        proxy.wait_for("sim")
+        proxy.wait_for("sim", 'odd"name\\')
         yield proxy
 
 
@@ -64,7 +64,10 @@ def test_requests_tokens_times_and_failures_are_counted(counted: Proxy) -> None:
     assert value(after, "scutum_requests_total", route=chat, model="", provider="", status="404") == 1
     assert value(after, "scutum_requests_total", route=chat, model="", provider="", status="401") == 1
     assert value(after, "scutum_requests_total", route="other", model="", provider="", status="404") == 1
-    assert value(after, "scutum_upstream_errors_total", provider="gone", kind="upstream_unreachable") == 1
+    # The failed request was tried twice.
+    assert value(after, "scutum_upstream_attempts_total", model="sim", provider="sim") == 4
+    assert value(after, "scutum_upstream_attempts_total", model='odd"name\\', provider="gone") == 2
+    assert value(after, "scutum_upstream_errors_total", provider="gone", kind="upstream_unreachable") == 2
     assert value(after, "scutum_authentication_failures_total") - value(
         before, "scutum_authentication_failures_total"
     ) == 1

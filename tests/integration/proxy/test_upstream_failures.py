@@ -160,7 +160,7 @@ async def test_a_provider_with_settings_that_cannot_be_read_spoils_nothing_else(
 
 
 async def test_many_failures_leave_no_connection(proxy: Proxy, upstream: Upstream) -> None:
-    model = await provide(proxy, upstream.base_url)
+    model = await provide(proxy, upstream.base_url, breaker={"failures": 1000})
     upstream.says(STREAM_HEAD + chunk(event("a")), close=True)
 
     async def once() -> None:
