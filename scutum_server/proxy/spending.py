@@ -23,7 +23,7 @@ class Spending:
         budget_id = meter.id.rpartition(".")[0]
         moment = dt.datetime.fromtimestamp(start / 1000, dt.UTC)
         # The stream first: what leaves it afterwards is in the log, and nothing counts twice.
-        pending = [found for line in await self._stream.waiting() if (found := _spend(line)) is not None]
+        pending = await self._pending()
         with unavailable_on_error():
             connection = await connect(self._database, name="proxy-budgets")
             try:
@@ -31,12 +31,21 @@ class Spending:
             finally:
                 await connection.close()
 
+    async def _pending(self) -> list[Spend]:
+        """By request: journals send again what a crash of Redis may have taken."""
+        found: dict[str, Spend] = {}
+        async for lines in self._stream.waiting():
+            for line in lines:
+                # Most of a long stream may be refusals: records leave out a cost of zero.
+                spend = _spend(line) if b'"cost_nano_usd"' in line else None
+                if spend is not None:
+                    found[spend.request_id] = spend
+        return list(found.values())
+
 
 def _spend(line: bytes) -> Spend | None:
     try:
         ts, record = parse(line)
     except ValueError:
-        return None
-    if not record.cost_nano_usd:
         return None
     return Spend(ts, record.request_id, record.org_id, record.team_id, record.key_id, record.cost_nano_usd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, cast
 
 import psycopg
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 FENCE = "scutum:usage:fence"
 """Written before each wait, since WAITAOF waits for the last write of its own connection."""
 AOF_WAIT_MS = 2_000
+PAGE = 10
+"""Entries that are read at once of a stream that may be long, each of at most 500 records."""
 WRITE_SECONDS = 60.0
 POISON = ("22", "23", "54")
 """Classes of SQLSTATE that blame the data: bad value, constraint, limit. All others pass with time."""
@@ -98,13 +100,22 @@ class UsageStream:
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
 
-    async def waiting(self) -> list[bytes]:
-        """Every record in the stream: those that may not be in Postgres yet; raises Unavailable."""
+    async def waiting(self) -> AsyncIterator[list[bytes]]:
+        """The records that are in the stream now, in pages: those that may not be in Postgres yet.
+
+        Some may come twice, as the journals send them. Raises Unavailable.
+        """
         try:
-            entries: Any = await self._redis.xrange(STREAM)
+            newest: Any = await self._redis.xrevrange(STREAM, count=1)
+            last, after = (newest[0][0] if newest else b""), b"-"
+            while last:
+                entries: Any = await self._redis.xrange(STREAM, after, last, count=PAGE)
+                yield [line for _, lines in _entries(entries) if lines for line in lines.splitlines()]
+                if len(entries) < PAGE:
+                    return
+                after = b"(" + entries[-1][0]
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
-        return [line for _, lines in _entries(entries) if lines for line in lines.splitlines()]
 
     async def server(self) -> str:
         """The run id of the server; raises Unavailable."""

@@ -21,7 +21,11 @@ async def test_a_limit_from_creation_to_deletion(admin: Admin, unique: str) -> N
     await admin.fails("GET", f"/limits/{made['id']}", 404, "limit_not_found")
     assert [len(admin.audit(f"limit.{verb}")) for verb in ("create", "update", "delete")] == [1, 1, 1]
     (row,) = admin.audit("limit.update")
-    assert row["diff"] == {"rpm": [600, None], "burst": [None, 20], "on_failure": ["closed", "open"]} or row["diff"]
+    assert row["diff"] == {
+        "before": {"rpm": 600, "burst": None, "on_failure": "closed"},
+        "after": {"rpm": None, "burst": 20, "on_failure": "open"},
+    }
+    assert row["resource_id"] == made["id"]
 
 
 async def test_a_limit_says_exactly_whom_it_is_for(admin: Admin, unique: str) -> None:

@@ -27,7 +27,7 @@ def limited(postgres: Postgres, valkey: Valkey, tmp_path: Path, redis_settings: 
     with running_proxy(postgres.app(name), valkey.settings(), tmp_path) as running:
         sim = running.rows.provider("sim", "sim", settings={"completion_tokens": 20})
         running.rows.deployment("sim", sim)
-        running.rows.deployment("slow", running.rows.provider("slow", "sim", settings={"latency_ms": 400}))
+        running.rows.deployment("slow", running.rows.provider("slow", "sim", settings={"latency_ms": 800}))
         running.wait_for("sim", "slow")
         yield running
     postgres.drop(name)
@@ -55,14 +55,21 @@ def ask_many(proxy: Proxy, count: int, key: str, model: str = "sim", **fields: A
         return list(pool.map(lambda _: proxy.chat(model, key=key, **fields), range(count)))
 
 
-def leave(proxy: Proxy, key: str, *, stream: bool) -> bool:
-    """Sends a request and hangs up before the answer."""
+def leave(proxy: Proxy, key: str, *, stream: bool, times: int) -> None:
+    """Sends requests and hangs up once all of them are running."""
     body = json.dumps({"model": "slow", "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port)
-    connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})
-    time.sleep(0.05)
-    connection.close()
-    return True
+    connections = [http.client.HTTPConnection("127.0.0.1", proxy.port) for _ in range(times)]
+    for connection in connections:
+        connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {key}"})
+    wait_until(lambda: in_flight(proxy) >= times, what="the requests to run")
+    for connection in connections:
+        connection.close()
+
+
+def in_flight(proxy: Proxy) -> int:
+    """Apart from the request that asks."""
+    _, _, text = proxy.request("GET", "/metrics", key=proxy.master_key)
+    return next(int(line.split()[1]) - 1 for line in text.decode().splitlines() if line.startswith("scutum_requests_in_flight"))
 
 
 def test_requests_a_minute(limited: Proxy) -> None:
@@ -106,8 +113,7 @@ def test_concurrent_requests_end_and_make_room_also_when_the_client_hangs_up(lim
     refused = next(headers for status, headers, _ in answers if status == 429)
     assert refused["retry-after"] == "1"
     for stream in (False, True):
-        hung_up = [leave(limited, key, stream=stream) for _ in range(3)]
-        assert all(hung_up)
+        leave(limited, key, stream=stream, times=3)
         wait_until(lambda stream=stream: limited.chat("slow", key=key, stream=stream)[0] == 200, what="room")
     assert [status for status, _, _ in ask_many(limited, 3, key, "slow")] == [200] * 3
 
