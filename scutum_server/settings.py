@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scutum_server import store_urls
+from scutum_server import store_urls, trace_settings
 from scutum_server.errors import SettingsError
+from scutum_server.trace_settings import TraceSettings
 
 _FORBIDDEN = {"", "changeme", "change-me", "secret", "password", "postgres", "sk-1234", "admin", "default", "test"}
 _MIN_SECRET = 16
@@ -112,6 +113,8 @@ class ProxySettings:
     fd: int | None
     max_body_bytes: int
     drain_seconds: int
+    traced_share: float | None
+    """From 0 to 1; None when no collector takes traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class WorkerSettings:
     database: DatabaseSettings
     redis: RedisSettings
     status_file: Path | None
+    traces: TraceSettings | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,24 @@ def _tls(env: _Env) -> tuple[Path, Path] | None:
     return Path(certificate), Path(key)
 
 
+def _traced_share(env: _Env) -> float | None:
+    share = trace_settings.ratio(env.optional("OTEL_TRACES_SAMPLER_ARG"))
+    return share if env.optional("OTEL_EXPORTER_OTLP_ENDPOINT") else None
+
+
+def _traces(env: _Env) -> TraceSettings | None:
+    endpoint = env.optional("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if endpoint is None:
+        return None
+    return trace_settings.target(
+        endpoint,
+        env.text("OTEL_EXPORTER_OTLP_HEADERS", ","),
+        env.optional("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        env.text("OTEL_SERVICE_NAME", "scutum"),
+        env.text("OTEL_RESOURCE_ATTRIBUTES", ","),
+    )
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
@@ -256,6 +278,7 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         fd=None if fd < 0 else fd,
         max_body_bytes=env.integer("SCUTUM_MAX_BODY_BYTES", 10 * 1024 * 1024, 1024),
         drain_seconds=env.integer("SCUTUM_DRAIN_SECONDS", 30, 0, 3600),
+        traced_share=_traced_share(env),
     )
 
 
@@ -278,7 +301,10 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
     env = _Env(environ)
     status = env.text("SCUTUM_WORKER_STATUS_FILE", "-")
     return WorkerSettings(
-        database=_app_database(env), redis=_redis(env), status_file=None if status == "-" else Path(status)
+        database=_app_database(env),
+        redis=_redis(env),
+        status_file=None if status == "-" else Path(status),
+        traces=_traces(env),
     )
 
 

@@ -145,6 +145,7 @@ class Checks(TypedDict):
     database: str
     redis: str
     spend_rejects: str
+    traces: str
     worker: str
 
 

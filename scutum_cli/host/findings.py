@@ -17,6 +17,7 @@ _CHECKS = {
     "database": ("postgres", "the admin API cannot use the database"),
     "redis": ("valkey", "the admin API cannot reach Valkey"),
     "worker": ("worker", "the worker does not work, so usage is not booked"),
+    "traces": ("", "traces do not reach the collector"),
     "spend_rejects": ("", "usage records were refused and are in the table spend_rejects"),
 }
 

@@ -18,6 +18,11 @@ PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 PROXY_SOCKET = "proxy"
+_SAMPLING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
+_EXPORT = (
+    *_SAMPLING, "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,11 @@ SERVICES: tuple[Service, ...] = (
             "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY",
         ),
     ),
-    Service("worker", (*_DATABASE, "VALKEY_PASSWORD")),
+    Service("worker", (*_DATABASE, "VALKEY_PASSWORD", *_EXPORT)),
     # A little longer than the proxy's own drain limit.
     Service(
         "proxy",
-        (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY"),
+        (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY", *_SAMPLING),
         grace=40,
     ),
 )  # fmt: skip

@@ -14,6 +14,13 @@ class Checks(BaseModel):
     database: Annotated[str, Field(examples=["ok", "unavailable", "schema_mismatch"])]
     redis: Annotated[str, Field(examples=["ok", "unavailable"])]
     worker: Annotated[str, Field(examples=["ok", "no heartbeat", "waiting for database", "unknown"])]
+    traces: Annotated[
+        str,
+        Field(
+            description="Spans on their way to the collector; ok also when there is none.",
+            examples=["ok", "it answers 503", "connection refused", "unknown"],
+        ),
+    ]
     spend_rejects: Annotated[
         str,
         Field(

@@ -37,8 +37,13 @@ async def bootstrap_lock(conn: Connection) -> None:
     await conn.execute(BOOTSTRAP_LOCK)
 
 
+class _Traces(msgspec.Struct):
+    failing: str | None = None
+
+
 class _Beat(msgspec.Struct):
     waiting: str | None = None
+    traces: _Traces | None = None
 
 
 _BEAT = msgspec.json.Decoder(_Beat)
@@ -52,20 +57,23 @@ class Vitals:
         self.breakers = BreakerStore(self._client)
 
     async def checks(self) -> dict[str, str]:
-        """State of Valkey and, by its heartbeat there, of the worker."""
+        """State of Valkey and, by its heartbeat there, of the worker and of the traces that it exports."""
         try:
             beat = await self._client.get(HEARTBEAT)
         except (RedisError, OSError):
-            return {"redis": "unavailable", "worker": "unknown"}
-        return {"redis": "ok", "worker": "no heartbeat" if beat is None else _worker(beat)}
+            return {"redis": "unavailable", "worker": "unknown", "traces": "unknown"}
+        if beat is None:
+            return {"redis": "ok", "worker": "no heartbeat", "traces": "unknown"}
+        return {"redis": "ok"} | _worker(beat)
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-def _worker(beat: bytes | str) -> str:
+def _worker(beat: bytes | str) -> dict[str, str]:
     try:
-        waiting = _BEAT.decode(beat).waiting
+        known = _BEAT.decode(beat)
     except msgspec.MsgspecError:
-        return "unreadable heartbeat"
-    return "ok" if waiting is None else f"waiting for {waiting}"
+        return {"worker": "unreadable heartbeat", "traces": "unknown"}
+    failing = known.traces.failing if known.traces is not None else None
+    return {"worker": "ok" if known.waiting is None else f"waiting for {known.waiting}", "traces": failing or "ok"}

@@ -49,7 +49,7 @@ class Call:
         "accounted", "attempts", "body", "client_request_id", "cost", "deployment", "dropped", "endpoint",
         "error_kind", "exchange", "extra_head", "first_byte", "gateway", "hold", "id", "key", "on_start", "parsed",
         "path", "provider_done", "provider_sent", "requested_model", "snapshot", "spent", "started", "stream", "team",
-        "tokens", "usage_source", "waited",
+        "tokens", "trace", "trace_fields", "usage_source", "waited",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -84,6 +84,8 @@ class Call:
         self.error_kind: str | None = None
         self.accounted = False
         self.hold: Hold | None = None
+        self.trace: str | None = None
+        self.trace_fields = b""
 
     def take_client_id(self, value: bytes) -> None:
         """The client's own id for the request, if it is short and printable; any other is left out."""
@@ -193,6 +195,7 @@ class Call:
                 latency_us=int((now - self.started) * 1e6),
                 ttft_us=int((self.first_byte - self.started) * 1e6) if self.first_byte else None,
                 overhead_us=int((now - self.started - self.provider_seconds) * 1e6),
+                trace=self.trace,
             )
         )
 

@@ -36,7 +36,8 @@ async def forward(call: Call, deployment: Deployment, way: Way) -> None:
     call.dropped = way.dropped
     call.provider_sent = perf_counter()
     try:
-        reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=way.fields)
+        fields = way.fields + call.trace_fields
+        reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=fields)
     finally:
         call.provider_done = perf_counter()
     try:

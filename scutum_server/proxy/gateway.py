@@ -22,6 +22,7 @@ from scutum_server.proxy.scribe import Scribe
 from scutum_server.proxy.snapshot import Snapshot
 from scutum_server.proxy.spending import Spending
 from scutum_server.proxy.store import SHAPE, ConfigStore
+from scutum_server.proxy.tracing import Tracing
 from scutum_server.proxy.upstream_ids import UpstreamIds
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
@@ -47,6 +48,7 @@ class Gateway:
         self.throttle = Throttle(settings.failed_per_minute)
         self.ids = UpstreamIds(settings.encryption_key)
         self.transport = Transport()
+        self.tracing = None if settings.traced_share is None else Tracing(settings.traced_share)
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
         self._redis = make_redis(settings.redis, name="proxy")
         self.breakers = breakers = Breakers(BreakerStore(self._redis))

@@ -105,6 +105,8 @@ def authenticate(call: Call) -> None:
         )
     key = call.key = found[0]
     call.team = snapshot.team_of(key)
+    if call.gateway.tracing is not None and call.endpoint.recorded:
+        call.gateway.tracing.begin(call)
     if key.allowed_ips is not None and not _address_allowed(call, key.allowed_ips):
         raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
     if key.allowed_routes is not None and call.endpoint.route not in key.allowed_routes:

@@ -91,11 +91,9 @@ class NativeLane:
 
         Raises the errors of `upstream.errors`.
         """
-        head = self._heads.get(path) if not fields else None
+        head = self._heads.get(path)
         if head is None:
             line = f"POST {self._base}/{path}{self._query} HTTP/1.1\r\n"
-            head = f"{line}{self._fields}".encode("ascii") + fields + b"Content-Length: "
-            if not fields:
-                self._heads[path] = head
-        payload = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+            head = self._heads[path] = f"{line}{self._fields}".encode("ascii")
+        payload = b"%b%bContent-Length: %d\r\n\r\n%b" % (head, fields, len(body), body)
         return await self._transport.request(self._origin, payload, self._timeouts, whole=not stream)

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -114,13 +114,19 @@ def parse_entries(entries: Iterable[Entry]) -> tuple[list[Row], list[Reject]]:
 
 
 class Ingest:
-    """One consumer of the stream; `run()` until cancelled, or until `stop` is set and the batch in hand is stored."""
+    """One consumer of the stream; `run()` until cancelled, or until `stop` is set and the batch in hand is stored.
 
-    def __init__(self, queue: Queue, store: Store, stop: asyncio.Event) -> None:
+    `on_stored` is told of records that Postgres holds, after a crash perhaps again; it must neither fail nor block.
+    """
+
+    def __init__(
+        self, queue: Queue, store: Store, stop: asyncio.Event, on_stored: Callable[[Sequence[Row]], None] | None = None
+    ) -> None:
         self.progress = Progress()
         self._queue = queue
         self._store = store
         self._stop = stop
+        self._on_stored = on_stored
         self._claimed_at = time.monotonic()
 
     async def run(self) -> None:
@@ -197,6 +203,8 @@ class Ingest:
                     return
                 pause = min(longest, pause * 2)
         self._go_on()
+        if self._on_stored is not None:
+            self._on_stored(rows)
         await self._queue.done([entry_id for entry_id, _ in entries])
 
     async def _save(self, rows: Sequence[Row], rejects: Sequence[Reject], *, partitions: bool = True) -> None:

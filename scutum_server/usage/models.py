@@ -11,11 +11,16 @@ GROUP = "spend"
 """The consumer group that copies the stream into Postgres."""
 
 
+TELEMETRY = ("trace",)
+"""The last fields of a record: they make its span and are not stored."""
+
+
 class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What one request cost and did. Times are integer microseconds, money is integer nano-USD.
 
     `request_id` is our UUIDv7 in canonical text; the row's `ts` is the time inside it, so that a record that is
-    delivered twice has the same primary key. Field names are one to one the columns of `spend_logs`.
+    delivered twice has the same primary key. Field names are one to one the columns of `spend_logs`,
+    but for `TELEMETRY` at the end.
     """
 
     request_id: str
@@ -47,3 +52,5 @@ class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     cache: str = "bypass"
     session_id: str | None = None
     attempts: int = 1
+    trace: str | None = None
+    """Of a sampled request: the trace's id and, after a dash, the client's span if it is the client's trace."""

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from scutum_server.errors import ScutumError, Unavailable
 from scutum_server.infra.db import Connection, connect
 from scutum_server.settings import DatabaseSettings
-from scutum_server.usage.models import GROUP, STREAM, UsageRecord
+from scutum_server.usage.models import GROUP, STREAM, TELEMETRY, UsageRecord
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ class SpendStore:
             if rows:
                 async with conn.cursor() as cursor, cursor.copy(COPY) as copy:
                     for ts, record in rows:
-                        await copy.write_row((ts, *astuple(record)))
+                        await copy.write_row((ts, *astuple(record)[: -len(TELEMETRY)]))
                 found = await (await conn.execute(MERGE)).fetchone()
                 stored = found["stored"] if found else 0
             for reason, record_bytes in rejects:

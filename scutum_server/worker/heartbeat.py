@@ -16,6 +16,7 @@ from scutum_server import __version__
 from scutum_server.errors import Unavailable
 from scutum_server.infra.tasks import Heed
 from scutum_server.worker.store import HeartbeatStore
+from scutum_server.worker.tracing import TraceState
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,10 @@ BEAT_SECONDS = 2.0
 
 
 class Beat(msgspec.Struct, kw_only=True):
-    """`waiting` is "database" or "redis" while usage records cannot go on, else null; counts since the start."""
+    """`waiting` is "database" or "redis" while usage records cannot go on, else null; counts since the start.
+
+    `traces` is null when no collector takes them.
+    """
 
     at: dt.datetime
     pid: int
@@ -31,6 +35,7 @@ class Beat(msgspec.Struct, kw_only=True):
     waiting: str | None
     stored: int
     rejected: int
+    traces: TraceState | None = None
 
 
 class Heartbeat:
@@ -67,7 +72,7 @@ class Heartbeat:
             self._file_failed = False
 
 
-def beat(*, waiting: str | None, stored: int, rejected: int) -> Beat:
+def beat(*, waiting: str | None, stored: int, rejected: int, traces: TraceState | None = None) -> Beat:
     return Beat(
         at=dt.datetime.now(dt.UTC),
         pid=os.getpid(),
@@ -75,4 +80,5 @@ def beat(*, waiting: str | None, stored: int, rejected: int) -> Beat:
         waiting=waiting,
         stored=stored,
         rejected=rejected,
+        traces=traces,
     )

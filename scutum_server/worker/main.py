@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -16,12 +17,16 @@ from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
 from scutum_server.usage.store import SpendStore, UsageQueue
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
-from scutum_server.worker.store import HeartbeatStore
+from scutum_server.worker.spans import Place, place
+from scutum_server.worker.store import HeartbeatStore, ProviderStore
+from scutum_server.worker.tracing import Exporter
 
 log = logging.getLogger(__name__)
 
 FINISH_SECONDS = 4.0
 UPKEEP_SECONDS = 86_400.0
+PROVIDERS_SECONDS = 15.0
+LAST_SPANS_SECONDS = 3.0
 RETRY_SECONDS = 2.0
 
 
@@ -38,21 +43,30 @@ async def _main(settings: WorkerSettings) -> None:
     redis = make_redis(settings.redis, name="worker")
     spend = SpendStore(settings.database)
     # The host's name outlives a restart, so that the successor finds what this process had in hand.
-    ingest = Ingest(UsageQueue(redis, socket.gethostname()), spend, stop)
+    places: dict[str, Place] = {}
+    exporter = None if settings.traces is None else Exporter(settings.traces, lambda: places)
+    queue = UsageQueue(redis, socket.gethostname())
+    ingest = Ingest(queue, spend, stop, None if exporter is None else exporter.offer)
 
     def report() -> Beat:
         progress = ingest.progress
-        return beat(waiting=progress.waiting, stored=progress.stored, rejected=progress.rejected)
+        traces = None if exporter is None else exporter.state
+        return beat(waiting=progress.waiting, stored=progress.stored, rejected=progress.rejected, traces=traces)
 
     heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
     log.info("Worker started")
     try:
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(heartbeat.run()), group.create_task(_upkeep(settings))]
+            if exporter is not None:
+                exporter.start()
+                others.append(group.create_task(_know_places(ProviderStore(settings.database), places)))
             await _until_stopped(group.create_task(ingest.run()), stop)
             for task in others:
                 task.cancel()
     finally:
+        if exporter is not None:
+            await asyncio.to_thread(exporter.stop, LAST_SPANS_SECONDS)
         await spend.close()
         await redis.aclose()
     log.info("Worker stopped", extra={"stored": ingest.progress.stored})
@@ -82,3 +96,12 @@ async def _upkeep(settings: WorkerSettings) -> None:
                 log.warning("Partitions cannot be kept: %s", error)
             complained = True
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _know_places(providers: ProviderStore, places: dict[str, Place]) -> None:
+    """Keeps what spans tell of providers; while the database is away, as it was last."""
+    while True:
+        # Its absence is told by who writes to it.
+        with contextlib.suppress(Unavailable):
+            places.update({name: place(kind, base_url) for name, kind, base_url in await providers.all()})
+        await asyncio.sleep(PROVIDERS_SECONDS)

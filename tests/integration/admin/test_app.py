@@ -18,6 +18,7 @@ from scutum_server.admin.health import FRESH_S
 from scutum_server.admin.runtime import make_runtime
 from scutum_server.settings import DatabaseSettings, RedisSettings
 from scutum_server.worker.heartbeat import Beat
+from scutum_server.worker.tracing import TraceState
 from tests.fixtures.servers import Postgres
 from tests.integration.admin.conftest import API, MASTER_KEY, Admin, admin_settings
 
@@ -29,8 +30,8 @@ async def until(check, *, what: str, seconds: float = 20.0) -> None:
     del what
 
 
-def beat(settings: RedisSettings, waiting: str | None = None) -> None:
-    now = Beat(at=dt.datetime.now(dt.UTC), pid=1, version="1", waiting=waiting, stored=0, rejected=0)
+def beat(settings: RedisSettings, waiting: str | None = None, traces: TraceState | None = None) -> None:
+    now = Beat(at=dt.datetime.now(dt.UTC), pid=1, version="1", waiting=waiting, stored=0, rejected=0, traces=traces)
     with redis.Redis(port=settings.port, password=settings.password) as client:
         client.set("scutum:worker:heartbeat", msgspec.json.encode(now), ex=60)
 
@@ -44,7 +45,9 @@ async def health(http: httpx.AsyncClient) -> tuple[int, dict]:
 async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSettings) -> None:
     status, body = await health(admin.http)
     assert (status, body["status"]) == (200, "degraded")
-    assert body["checks"] == {"database": "ok", "redis": "ok", "worker": "no heartbeat", "spend_rejects": "ok"}
+    assert body["checks"] == {
+        "database": "ok", "redis": "ok", "worker": "no heartbeat", "traces": "unknown", "spend_rejects": "ok"
+    }  # fmt: skip
     assert body["schema"]["current"] == body["schema"]["expected"]
     beat(redis_settings)
     status, body = await health(admin.http)
@@ -52,6 +55,14 @@ async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSetting
     beat(redis_settings, "database")
     status, body = await health(admin.http)
     assert (status, body["status"], body["checks"]["worker"]) == (200, "degraded", "waiting for database")
+
+
+async def test_health_tells_that_traces_do_not_arrive(admin: Admin, redis_settings: RedisSettings) -> None:
+    beat(redis_settings, traces=TraceState(exported=3))
+    assert (await health(admin.http))[1]["status"] == "ok"
+    beat(redis_settings, traces=TraceState(failing="it answers 503"))
+    status, body = await health(admin.http)
+    assert (status, body["status"], body["checks"]["traces"]) == (200, "degraded", "it answers 503")
 
 
 async def test_health_tells_of_usage_records_that_were_rejected(admin: Admin, redis_settings: RedisSettings) -> None:

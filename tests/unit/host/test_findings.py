@@ -63,6 +63,7 @@ def test_a_healthy_stack_has_no_finding(layout: Layout) -> None:
         ({"redis": "unavailable", "worker": "unknown"}, "redis: unavailable", "scutum logs --since 10m valkey"),
         ({"worker": "waiting for database"}, "waiting for database", "scutum logs --since 10m worker"),
         ({"spend_rejects": "3 in 24 h"}, "refused", "scutum logs --since 24h worker"),
+        ({"traces": "it answers 503"}, "collector (traces: it answers 503)", "scutum logs --since 24h worker"),
         ({}, "says that it is degraded", "scutum logs --since 10m admin"),
     ],
 )

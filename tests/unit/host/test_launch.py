@@ -45,9 +45,9 @@ def test_a_broken_record_costs_no_start(tmp_path: Path, broken: str) -> None:
     assert launch.pending_delay(record) == 1
 
 
-def known_to(name: str) -> dict[str, str]:
+def known_to(name: str, env_file: dict[str, str] = ENV_FILE) -> dict[str, str]:
     layout = Layout(Path("/deploy"))
-    return services.environment(services.BY_NAME[name], layout, HostConfig(proxy_port=4100), ENV_FILE, INHERITED)
+    return services.environment(services.BY_NAME[name], layout, HostConfig(proxy_port=4100), env_file, INHERITED)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,19 @@ def test_each_service_knows_its_own_secrets_and_no_others(name: str, secrets: se
     assert {key for key in files.GENERATED if key in env} == secrets
     assert all(env[key] == SECRETS[key] for key in secrets), "the file wins over the environment"
     assert "AWS_SECRET_ACCESS_KEY" not in env
+
+
+def test_the_collectors_key_is_known_to_the_worker_alone() -> None:
+    traces = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_SAMPLER_ARG": "0.1",
+        "OTEL_EXPORTER_OTLP_HEADERS": "authorization=key", "OTEL_SERVICE_NAME": "gateway",
+    }  # fmt: skip
+    given = {name: known_to(name, ENV_FILE | traces) for name in ("proxy", "worker", "admin")}
+    assert {name: {key for key in traces if key in env} for name, env in given.items()} == {
+        "proxy": {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG"},
+        "worker": set(traces),
+        "admin": set(),
+    }
 
 
 def test_a_server_learns_its_addresses_and_the_operators_settings() -> None:
