@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from scutum_server.infra.ids import uuid7, uuid7_time
 from scutum_server.usage import ingest as ingest_module
 from scutum_server.usage import store
 from scutum_server.usage.ingest import Ingest, parse, parse_entries
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import TELEMETRY, UsageRecord
 from scutum_server.usage.store import UnstorableError
 
 
@@ -30,7 +31,8 @@ def test_the_time_is_the_one_inside_the_request_id() -> None:
 
 def test_the_staging_columns_are_the_record_s_fields_in_order() -> None:
     inside = store.COPY[store.COPY.index("(") + 1 : store.COPY.index(")")]
-    assert [name.strip() for name in inside.split(",")] == ["ts", *UsageRecord.__struct_fields__]
+    assert [name.strip() for name in inside.split(",")] == ["ts", *UsageRecord.__struct_fields__[: -len(TELEMETRY)]]
+    assert UsageRecord.__struct_fields__[-len(TELEMETRY) :] == TELEMETRY
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,20 @@ async def test_a_store_that_is_away_is_waited_for() -> None:
     ingest = await drain(queue, store)
     assert len(store.rows) == 2
     assert ingest.progress.waiting is None
+
+
+async def test_others_are_told_once_the_store_has_the_records() -> None:
+    queue, store, stop = MemoryQueue(("1-0", line())), MemoryStore(), asyncio.Event()
+    store.away = 3
+    held: list[int] = []
+
+    def told(rows: Sequence[object]) -> None:
+        held.append(len(store.rows))
+        stop.set()
+
+    async with asyncio.timeout(10):
+        await Ingest(queue, store, stop, told).run()
+    assert held == [1]
 
 
 async def test_what_was_stored_and_not_acknowledged_counts_once() -> None:
