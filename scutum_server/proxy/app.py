@@ -11,11 +11,12 @@ from scutum_server.errors import InvalidInput, NotFound, Unavailable
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy import exposition, pipeline
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.endpoints import BY_PATH, MODEL, MODEL_PREFIX
+from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX
+from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
 from scutum_server.proxy.gateway import Gateway
-from scutum_server.proxy.protocol import SCOPE_KEY, Exchange
-from scutum_server.wire.errors import body_of
+from scutum_server.wire.errors import body_of, render, shape_of
 
+OPERATORS: Final = frozenset({b"/health/live", b"/health/ready", b"/metrics"})
 _METRICS: Final = b"content-type: " + exposition.CONTENT_TYPE + b"\r\ncache-control: no-store\r\n"
 _JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
@@ -42,7 +43,7 @@ class App:
         if endpoint is None and await self._is_operators(exchange, path):
             return
         snapshot = gateway.feed.current
-        call = Call(exchange, endpoint or MODEL, gateway, snapshot)
+        call = Call(exchange, endpoint or (MESSAGES if shape_of(path) == "anthropic" else MODEL), gateway, snapshot)
         if snapshot.maintenance:
             _refuse_for_maintenance(call)
         elif endpoint is None:
@@ -50,6 +51,7 @@ class App:
                 call, NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
             )
         elif scope["method"] != endpoint.method:
+            call.extra_head += b"allow: %b\r\n" % endpoint.method.encode()
             pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
         elif not gateway.feed.usable:
             pipeline.refuse(call, _not_ready(gateway))
@@ -61,20 +63,22 @@ class App:
 
     async def _is_operators(self, exchange: Exchange, path: bytes) -> bool:
         """Answers health checks and /metrics; False for any other path."""
-        if path == b"/health/live":
+        if path not in OPERATORS:
+            return False
+        if exchange.scope["method"] not in {"GET", "HEAD"}:
+            body = body_of(405, f"{path.decode()} takes GET requests only.", MethodNotAllowed.code)
+            exchange.respond(405, _JSON + b"allow: GET, HEAD\r\n", body)
+        elif path == b"/health/live":
             exchange.respond(200, _JSON, b'{"status":"ok"}')
         elif path == b"/health/ready":
             status, state = readiness(self._gateway)
             exchange.respond(status, _JSON, msgspec.json.encode(state))
-        elif path == b"/metrics":
-            if _may_read_metrics(exchange, self._gateway.metrics_keys):
-                counts = await self._gateway.metrics.gather()
-                exchange.respond(200, _METRICS, exposition.render(counts))
-            else:
-                body = body_of(401, "Metrics need the internal service key or the master key.", "invalid_api_key")
-                exchange.respond(401, _JSON + b"www-authenticate: Bearer\r\n", body)
+        elif _may_read_metrics(exchange, self._gateway.metrics_keys):
+            counts = await self._gateway.metrics.gather()
+            exchange.respond(200, _METRICS, exposition.render(counts))
         else:
-            return False
+            body = body_of(401, "Metrics need the internal service key or the master key.", "invalid_api_key")
+            exchange.respond(401, _JSON + b"www-authenticate: Bearer\r\n", body)
         return True
 
 
@@ -102,8 +106,9 @@ def readiness(gateway: Gateway) -> tuple[int, dict[str, object]]:
 def _refuse_for_maintenance(call: Call) -> None:
     wait = call.snapshot.maintenance
     call.error_kind = "maintenance"
-    body = body_of(503, f"The gateway is in maintenance: try again in {wait} s.", "maintenance")
-    call.exchange.respond(503, call.head(pipeline.JSON) + b"retry-after: %d\r\n" % wait, body)
+    error = Unavailable(f"The gateway is in maintenance: try again in {wait} s.", code=call.error_kind)
+    head = call.head(pipeline.JSON) + b"retry-after: %d\r\n" % wait
+    call.exchange.respond(503, head, render(error, call.endpoint.shape, call.id))
 
 
 def _not_ready(gateway: Gateway) -> Unavailable:

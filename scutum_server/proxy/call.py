@@ -8,7 +8,7 @@ from random import getrandbits
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
-from scutum_server.proxy.protocol import Exchange
+from scutum_server.proxy.exchange import Exchange
 from scutum_server.proxy.snapshot import NOBODY
 from scutum_server.upstream.catalog import Cost, Tokens
 from scutum_server.usage.models import UsageRecord

@@ -18,8 +18,8 @@ from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.attempts import answer
 from scutum_server.proxy.call import Call
+from scutum_server.proxy.exchange import ClientDisconnected
 from scutum_server.proxy.forward import input_estimate
-from scutum_server.proxy.protocol import ClientDisconnected
 from scutum_server.proxy.refusals import LimitReached
 from scutum_server.proxy.snapshot import Network, Plan
 from scutum_server.upstream import native
@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 
 JSON: Final = b"application/json"
 CLIENT_CLOSED: Final = 499
+_LENGTH_DIGITS: Final = 19
+
+
+class UnsupportedCoding(InvalidInput):
+    code = "unsupported_content_encoding"
+    status = 415
 
 
 async def run(call: Call) -> None:
@@ -71,27 +77,29 @@ async def count_tokens(call: Call) -> None:
 def authenticate(call: Call) -> None:
     """Finds the key; raises Unauthenticated, in one wording for every reason, or Forbidden, InvalidInput."""
     presented = None
-    length = None
-    credentials = hosts = 0
+    length = coding = None
+    credentials = api_keys = hosts = 0
     for name, value in call.exchange.scope["headers"]:
         if name == b"authorization":
             credentials += 1
             scheme, _, token = value.partition(b" ")
             if scheme.lower() == b"bearer":
                 presented = token.strip()
-        elif name == b"x-api-key" and presented is None:
-            presented = value.strip()
+        elif name == b"x-api-key":
+            api_keys += 1
+            presented = presented or value.strip()
         elif name == b"host":
             hosts += 1
         elif name == b"content-length":
             length = value
+        elif name == b"transfer-encoding":
+            coding = value
         elif name == b"x-request-id":
             call.take_client_id(value)
-    if credentials > 1 or hosts > 1:
-        # Which of two counts is a guess, and whoever stands before us may have guessed otherwise.
-        raise InvalidInput(
-            f"The request has more than one {'Host' if hosts > 1 else 'Authorization'} header: send one."
-        )
+    if hosts != 1 or credentials > 1 or api_keys > 1:
+        _check_counts(call, {"Host": hosts, "Authorization": credentials, "x-api-key": api_keys})
+    if coding is not None and coding.lower() != b"chunked":
+        raise InvalidInput("The request's body may be sent chunked, and in no other transfer coding.")
     snapshot = call.snapshot
     found = snapshot.credentials.get(key_hash(presented)) if presented else None
     if found is None or found[1] <= time.time():
@@ -112,8 +120,17 @@ def authenticate(call: Call) -> None:
     if key.allowed_routes is not None and call.endpoint.route not in key.allowed_routes:
         raise Forbidden(f"This API key may not use {call.endpoint.route}.", code="route_not_allowed")
     limit = call.gateway.max_body_bytes
-    if length is not None and int(length) > limit:
+    if length is not None and (len(length) > _LENGTH_DIGITS or int(length) > limit):
         raise TooLarge(f"The request body is larger than {limit} bytes: send less, or have the limit raised.")
+
+
+def _check_counts(call: Call, counts: dict[str, int]) -> None:
+    """Which of two counts is a guess, and whoever stands before us may have guessed otherwise."""
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice is not None:
+        raise InvalidInput(f"The request has more than one {twice} header: send one.")
+    if call.exchange.scope["http_version"] == "1.1":
+        raise InvalidInput("The request has no Host header, which HTTP/1.1 demands.")
 
 
 def _address_allowed(call: Call, networks: tuple[Network, ...]) -> bool:
@@ -124,9 +141,23 @@ def _address_allowed(call: Call, networks: tuple[Network, ...]) -> bool:
 async def read(call: Call) -> None:
     """Takes the body in and decodes the few fields that are read here; raises TooLarge, InvalidInput."""
     body = call.body = await call.exchange.read_body(call.gateway.max_body_bytes)
-    parsed = call.parsed = decode(body, call.endpoint.decoder)
+    try:
+        parsed = call.parsed = decode(body, call.endpoint.decoder)
+    except InvalidInput as error:
+        if error.code == "invalid_json":
+            _check_coding(call)
+        raise
     call.requested_model = parsed.model
     call.stream = bool(getattr(parsed, "stream", False))
+
+
+def _check_coding(call: Call) -> None:
+    """A compressed body is never unpacked: what it grows to is known only afterwards."""
+    for name, value in call.exchange.scope["headers"]:
+        if name == b"content-encoding" and value.lower() != b"identity":
+            raise UnsupportedCoding(
+                f"The request's body is compressed ({value[:50].decode('latin-1')}): send it as plain JSON."
+            )
 
 
 def route(call: Call) -> Plan:

@@ -1,165 +1,46 @@
 """Uvicorn's httptools protocol, with what the data plane needs beside it.
 
-* Answers in one write: an `Exchange` (in the ASGI scope as `scutum.exchange`) writes head and body as bytes. An echo
-  with our headers takes 18–22 µs of CPU this way and 34–39 µs through ASGI's messages, both on this protocol.
+* Every request gets an `Exchange`, which writes its answer without ASGI's messages.
 * A client's disconnect cancels the request's task; a slow client pauses the provider.
 * Draining (see DESIGN): a connection without a complete request is kept for 3 s, every answer says `Connection: close`.
-* Bounded heads, bounded waits for what a client sends, and refusals in OpenAI's shape.
+* Bounded heads and trailers, bounded waits for what a client sends or takes, and refusals in the client's shape.
+* A request that offers an upgrade (`h2c`, as Java's client does with every first one) is answered as if it did not.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from scutum_server.errors import InvalidInput, TooLarge
-from scutum_server.wire.errors import body_of
+from scutum_server.errors import InvalidInput, ScutumError
+from scutum_server.proxy.exchange import SCOPE_KEY, Exchange, RequestTimeout
+from scutum_server.wire.errors import render, shape_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 DRAIN_GRACE_S: Final = 3.0
-SCOPE_KEY: Final = "scutum.exchange"
+_VERSIONS: Final = frozenset({"1.1", "1.0"})
 
 
-class ClientDisconnected(Exception):
-    """The client went away before its request was complete."""
-
-
-class RequestTimeout(InvalidInput):
-    code = "request_timeout"
-    status = 408
-
-
-class Exchange(RequestResponseCycle):
-    """One request and its answer. The writing methods do nothing once the client is gone."""
-
-    body_seconds = 300.0
-    task: asyncio.Task[None]
-    chunked = True
-    status = 0
-    is_head = False
-    malformed = False
-    on_writable: Callable[[], None] | None = None
-
-    async def run_asgi(self, app: Any) -> None:
-        try:
-            await super().run_asgi(app)
-        finally:
-            # The scope points back here: without this every request would wait for the cycle collector.
-            self.scope.pop(SCOPE_KEY, None)  # type: ignore[typeddict-item]
-
-    async def read_body(self, limit: int) -> bytes:
-        """The request's body; raises TooLarge once it is over `limit` bytes, RequestTimeout, ClientDisconnected."""
-        if not self.more_body and not self.disconnected:
-            if len(self.body) > limit:
-                raise _too_large(limit)
-            return bytes(self.body)
-        try:
-            async with asyncio.timeout(self.body_seconds):
-                return await self._gather_body(limit)
-        except TimeoutError:
-            self.keep_alive = False
-            raise RequestTimeout("The request's body did not arrive in time.") from None
-
-    async def _gather_body(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message: Any = await self.receive()
-            if self.malformed:
-                raise InvalidInput("The request's body is not framed as HTTP/1.1 has it: see its Transfer-Encoding.")
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            size += len(message["body"])
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(message["body"])
-            if not message["more_body"]:
-                return b"".join(parts)
-
-    def break_body(self) -> None:
-        """The rest of the body cannot be read: whoever wants it is told, and the connection ends with the answer."""
-        self.malformed = True
-        self.keep_alive = False
-        self.message_event.set()
-
-    def respond(self, status: int, head: bytes, body: bytes) -> None:
-        """The whole answer; `head` holds its header lines but for content-length, each with its line end."""
-        if self.disconnected or self.response_started:
-            return
-        self.response_started = self.response_complete = True
-        self.status = status
-        connection = b"" if self.keep_alive else b"connection: close\r\n"
-        self.transport.write(
-            b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
-            % (STATUS_LINE[status], self._date(), head, connection, len(body), b"" if self.is_head else body)
-        )
-        self._completed()
-
-    def start(self, status: int, head: bytes) -> None:
-        """The head of a streamed answer."""
-        if self.disconnected:
-            return
-        self.response_started = True
-        self.status = status
-        self.chunked = self.scope["http_version"] == "1.1"
-        self.keep_alive = self.keep_alive and self.chunked
-        coding = b"transfer-encoding: chunked\r\n" if self.chunked else b""
-        connection = b"" if self.keep_alive else b"connection: close\r\n"
-        self.transport.write(b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], self._date(), head, coding, connection))
-
-    def write(self, data: bytes) -> bool:
-        """A piece of a streamed answer; False when the client is slow: wait for `on_writable`."""
-        if data and not self.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
-        return not self.flow.write_paused
-
-    def end(self, data: bytes) -> None:
-        """The last piece of a streamed answer."""
-        if self.disconnected or self.response_complete:
-            return
-        self.response_complete = True
-        last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if self.chunked else data
-        self.transport.write(last)
-        self._completed()
-
-    def cut(self, data: bytes) -> None:
-        """Ends a streamed answer that failed: `data`, then the connection closes without the stream's end."""
-        self.write(data)
-        self.response_complete = True
-        self.keep_alive = False
-        self._completed()
-
-    async def writable(self) -> None:
-        """Waits until a slow client has taken what was written."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-
-    def _date(self) -> bytes:
-        for name, value in self.default_headers:
-            return b"%b: %b\r\n" % (name, value)
-        return b""
-
-    def _completed(self) -> None:
-        self.on_writable = None
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {limit} bytes: send less, or have the operator raise the limit.")
+class HeadTooLarge(InvalidInput):
+    code = "request_head_too_large"
+    status = 431
 
 
 class Protocol(HttpToolsProtocol):
-    """One client connection. `head_seconds` is how long a request's head may take, the first one's from the start."""
+    """One client connection.
+
+    `head_seconds` is how long a request's head may take, the first one's from the start; `write_seconds` is how long a
+    client may take nothing of what waits for it.
+    """
 
     head_seconds = 60.0
+    write_seconds = 300.0
     exchange_class = Exchange
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
@@ -167,28 +48,57 @@ class Protocol(HttpToolsProtocol):
         self.running: Exchange | None = None
         self.draining = False
         self._head_open = False
-        self._head_bytes = 0
+        # Bytes since the last one of a body, or since a message began: heads, trailers, chunk extensions, blank lines.
+        self._framing = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._unwritten = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._head_open:
-            self._head_bytes += len(data)
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, "The request's head is larger than 64 KiB.", "request_head_too_large")
+        self._unset_keepalive_if_required()
+        self._framing += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+            return
+        if self._framing > MAX_HEAD_BYTES:
+            if self._head_open:
+                self._refuse(HeadTooLarge("The request's head is larger than 64 KiB."))
+            else:
+                self.send_400_response("")
+        elif self._head_timer is None and (
+            self._head_open or (self.running is None and self.timeout_keep_alive_task is None)
+        ):
+            # A head has begun, or a body that was answered before its end goes on, or it is blank lines.
+            self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
+
+    def _decline(self, rest: bytes) -> None:
+        """Reads the request again without its offer: the parser takes a body behind one for another protocol."""
+        method: bytes = self.parser.get_method()
+        if method == b"CONNECT" or self.running is not None:
+            self._refuse(InvalidInput("This server opens no tunnels, and changes protocols for nobody."))
+            return
+        version = self.parser.get_http_version().encode()
+        fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._framing = 0
+        self.data_received(b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, self.url, version, fields, rest))
 
     def _head_late(self) -> None:
         self._head_timer = None
         if self._head_open:
-            self._refuse(RequestTimeout.status, "The request's head did not arrive in time.", RequestTimeout.code)
+            self._refuse(RequestTimeout("The request's head did not arrive in time."))
         elif self.running is None:
-            self.transport.close()
+            self._close()
 
     def _head_in_time(self) -> None:
         if self._head_timer is not None:
@@ -197,38 +107,77 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, _msg: str) -> None:
         running = self.running
-        if running is not None and running is self.cycle and running.more_body and not running.response_started:
+        if self._head_open:
+            self._refuse(InvalidInput("This is not a valid HTTP/1.1 request."))
+        elif running is not None and running is self.cycle and running.more_body and not running.response_started:
             running.break_body()
-            return
-        self._refuse(400, "This is not a valid HTTP/1.1 request.", InvalidInput.code)
+        else:
+            self._close()  # the request has its answer: another one would be taken for the next one's
 
-    def _refuse(self, status: int, message: str, code: str) -> None:
+    def _refuse(self, error: ScutumError) -> None:
         if self.transport.is_closing():
             return
         if self.running is None:
-            body = body_of(status, message, code)
+            body = render(error, shape_of(self.url))
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+            self.transport.write(STATUS_LINE[error.status] + head + body)
+        self._close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_open = True
-        self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head_open:
+            return  # a trailer: nothing that was checked in the head may come after it
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_body(self, body: bytes) -> None:
+        self._framing = 0
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        self._framing = 0
+        cycle = self.cycle
+        if self._head_open:
+            pass  # an offer of another protocol, which `_decline` reads again
+        elif not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
+        elif self.running is None:
+            # The answer came first: only now is the connection idle.
+            self._head_in_time()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_headers_complete(self) -> None:
-        self._head_open = False
-        self._head_in_time()
-        scope: Any = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
+        if self.parser.should_upgrade():
+            return
         version = self.parser.get_http_version()
-        scope["http_version"] = version
+        if version not in _VERSIONS:
+            raise ValueError(version)  # the parser turns it into its own error
         url = self.url
         if url[:1] == b"/":
             path, _, query = url.partition(b"?")
         else:
             parsed = httptools.parse_url(url)
             path, query = parsed.path or b"/", parsed.query or b""
+        self._head_open = False
+        self._framing = 0
+        self._head_in_time()
+        scope: Any = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
         scope["raw_path"], scope["query_string"] = path, query
         scope["path"] = path.decode("latin-1")
         before = self.cycle
@@ -264,11 +213,40 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.running = None
+        if self.transport.is_closing():
+            self._watch_writing()
         super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """Closes once the client has taken what was written, but does not wait for ever."""
+        if not self.transport.is_closing():
+            self.transport.close()
+        self._watch_writing()
+
+    def _watch_writing(self) -> None:
+        if self._write_timer is None and self.transport.get_write_buffer_size():
+            self._unwritten = self.transport.get_write_buffer_size()
+            self._write_timer = self.loop.call_later(self.write_seconds, self._written)
+
+    def _written(self) -> None:
+        self._write_timer = None
+        if 0 < self.transport.get_write_buffer_size() == self._unwritten:
+            self.transport.abort()
+        else:
+            self._watch_writing()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._head_in_time()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         self.pipeline.clear()
         exchange, self.running = self.running, None
         if exchange is not None and not exchange.response_complete:
@@ -289,4 +267,4 @@ class Protocol(HttpToolsProtocol):
 
     def _close_if_quiet(self) -> None:
         if self.running is None and not self.transport.is_closing():
-            self.transport.close()
+            self._close()

@@ -24,6 +24,11 @@ _ANTHROPIC_TYPES: Final = {
 _KNOWN_TO_ANTHROPIC: Final = frozenset({*_ANTHROPIC_TYPES.values(), "api_error"})
 
 
+def shape_of(path: bytes) -> Shape:
+    """What a client of this path expects, for refusals that come before any endpoint is known."""
+    return "anthropic" if path.startswith(b"/v1/messages") else "openai"
+
+
 class ProviderError(ScutumError):
     """The provider's own refusal, on its way to the client; `provider_status` is what the provider answered."""
 

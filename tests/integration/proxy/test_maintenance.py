@@ -41,6 +41,10 @@ async def test_nothing_new_comes_in_and_what_is_in_flight_is_finished(
             assert (status, headers["retry-after"]) == (503, "90")
             assert json.loads(body)["error"]["code"] == "maintenance"
             assert headers["x-request-id"]
+        told = await asyncio.to_thread(proxy.request, "POST", "/v1/messages", {}, key=proxy.master_key)
+        assert (told[0], told[1]["retry-after"]) == (503, "90")
+        assert json.loads(told[2])["type"] == "error"
+        assert json.loads(told[2])["error"]["code"] == "maintenance"
         for path in ("/health/live", "/health/ready"):
             assert (await asyncio.to_thread(proxy.request, "GET", path))[0] == 200
         ready = await asyncio.to_thread(proxy.request, "GET", "/health/ready")

@@ -8,11 +8,13 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import psutil
 import pytest
 import uvicorn
 
 from scutum_server.errors import ScutumError
-from scutum_server.proxy.protocol import SCOPE_KEY, Exchange, Protocol
+from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
+from scutum_server.proxy.protocol import Protocol
 
 
 class ShortExchange(Exchange):
@@ -21,6 +23,7 @@ class ShortExchange(Exchange):
 
 class ShortProtocol(Protocol):
     head_seconds = 0.3
+    write_seconds = 0.3
     exchange_class = ShortExchange
 
 
@@ -32,18 +35,27 @@ class Server(uvicorn.Server):
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     exchange: Exchange = scope[SCOPE_KEY]
+    names = b",".join(name for name, _ in exchange.scope["headers"])
+    if scope["path"] == "/early":
+        exchange.respond(401, b"", b"early")
+        return
+    if scope["path"] == "/large":
+        exchange.respond(200, b"", b"x" * 32 * 2**20)
+        return
     try:
         body = await exchange.read_body(1000)
     except ScutumError as error:
         exchange.respond(error.status, b"", error.code.encode())
     else:
-        exchange.respond(200, b"", body)
+        exchange.respond(200, b"names: %b\r\n" % names, body)
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(echo, http=ShortProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None)
+    config = uvicorn.Config(
+        echo, http=ShortProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None, timeout_keep_alive=1
+    )
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     yield listener.getsockname()[1]
@@ -92,3 +104,157 @@ async def test_an_answered_connection_is_not_cut_by_its_first_wait(port: int) ->
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         await asyncio.sleep(0.5)
     writer.close()
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_trailers_are_no_headers(port: int) -> None:
+    got = await talk(port, CHUNKED + b"2\r\nok\r\n0\r\nAuthorization: Bearer sk-x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"names: host,transfer-encoding\r\n" in got
+
+
+@pytest.mark.parametrize("path", [b"/", b"/early"])
+@pytest.mark.parametrize("rest", [b"0\r\nX-Endless: " + b"x" * 2**20, b"0\r\n" + b"X-T: y\r\n" * 2**17, b"1;" + b"x" * 2**20])
+async def test_endless_trailers_and_chunk_extensions_are_cut(port: int, path: bytes, rest: bytes) -> None:
+    head = CHUNKED.replace(b"POST /", b"POST " + path)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    with contextlib.suppress(ConnectionError):
+        for start in range(0, len(rest), 16384):
+            writer.write(rest[start : start + 16384])
+            await writer.drain()
+            await asyncio.sleep(0)
+        got = await asyncio.wait_for(reader.read(), 10)
+        assert got.count(b"HTTP/1.1 ") == 1, "one request, one answer"
+        assert got.startswith(b"HTTP/1.1 401 " if path == b"/early" else b"HTTP/1.1 400 ")
+    writer.close()
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+
+
+async def test_an_offer_of_another_protocol_is_answered_as_if_there_were_none(port: int) -> None:
+    request = REQUEST.replace(b"Host: x\r\n", b"Host: x\r\n" + OFFER)
+    chunked = CHUNKED.replace(b"Host: x\r\n", b"Host: x\r\n" + OFFER) + b"2\r\nok\r\n0\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for data in (request, chunked, REQUEST):
+        writer.write(data)
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 5)).startswith(b"HTTP/1.1 200 ")
+    for split in range(1, len(request), 7):
+        writer.write(request[:split])
+        await writer.drain()
+        await asyncio.sleep(0.001)
+        writer.write(request[split:])
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_many_offers_in_a_row_end_the_connection(port: int) -> None:
+    request = REQUEST.replace(b"Host: x\r\n", b"Host: x\r\n" + OFFER)
+    with contextlib.suppress(ConnectionResetError):
+        assert (await talk(port, request * 2000)).count(b"HTTP/1.1 ") <= 1
+    assert (await talk(port, REQUEST + b"GET / HT")).startswith(b"HTTP/1.1 200 "), "the server lives"
+
+
+@pytest.mark.parametrize("before", [b"", REQUEST])
+async def test_blank_lines_do_not_keep_a_connection(port: int, before: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(before)
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"\r\n")
+                await asyncio.sleep(0.05)
+
+    dripper = asyncio.create_task(drip())
+    assert (await asyncio.wait_for(reader.read(), 10)).count(b"HTTP/1.1 ") == (1 if before else 0)
+    dripper.cancel()
+    writer.close()
+
+
+async def test_a_body_that_drips_on_after_its_answer_does_not_keep_a_connection(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+    dripper = asyncio.create_task(drip())
+    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 401 ")
+    dripper.cancel()
+    writer.close()
+
+
+async def test_a_body_that_comes_whole_after_its_answer_leaves_the_connection_usable(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(3):
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+        assert (await reader.readuntil(b"early")).startswith(b"HTTP/1.1 401 ")
+        writer.write(b"late")
+        await asyncio.sleep(0.5)  # longer than a head may take: the wait for the body has ended with it
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_a_connection_whose_body_came_after_its_answer_is_closed_once_idle(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ShortProtocol, "timeout_keep_alive_handler", lambda self: self.transport.abort())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n")
+    await reader.readuntil(b"early")
+    writer.write(b"late")
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 15) == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+async def test_a_client_that_never_takes_its_answer_is_cut(port: int, close: bytes) -> None:
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
+    await writer.drain()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    local = raw.getsockname()[1]
+
+    def held() -> bool:
+        return any(c.raddr and c.raddr.port == local for c in psutil.Process().net_connections("tcp"))
+
+    while held():
+        await asyncio.sleep(0.05)
+    writer.close()
+
+
+async def test_garbage_behind_a_body_that_was_answered_gets_no_second_answer(port: int) -> None:
+    got = await talk(port, CHUNKED.replace(b"POST /", b"POST /early"), b"zz\r\n")
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0"])
+async def test_other_versions_are_refused(port: int, version: bytes) -> None:
+    got = await talk(port, REQUEST.replace(b"HTTP/1.1", b"HTTP/" + version))
+    assert got.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_no_tunnels(port: int) -> None:
+    got = await talk(port, b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n" + REQUEST)
+    assert got.startswith(b"HTTP/1.1 400 ")
+    assert got.count(b"HTTP/1.1 ") == 1
+
+
+async def test_refusals_before_any_endpoint_are_in_the_format_of_the_path(port: int) -> None:
+    for path, kind in ((b"/v1/messages", b'"type":"error"'), (b"/v1/chat/completions", b'{"error":')):
+        got = await talk(port, b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n bad\r\n\r\n")
+        assert got.startswith(b"HTTP/1.1 400 ")
+        assert kind in got
