@@ -26,6 +26,7 @@ from scutum_server.proxy.call import Call
 from scutum_server.proxy.forward import forward
 from scutum_server.proxy.refusals import LimitReached
 from scutum_server.proxy.snapshot import Deployment, Plan
+from scutum_server.proxy.tracing import tried
 from scutum_server.proxy.ways import Way, way_of
 from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamRefused, UpstreamTimeout
 from scutum_server.upstream.native import COUNT_TOKENS, ProviderMisconfigured
@@ -99,6 +100,7 @@ async def _attempt(call: Call, deployment: Deployment, way: Way) -> None:
         word, blame = _outcome(error)
         metrics.failed(deployment.provider.name, error.code)
         call.path.append(b"%b:%b" % (deployment.label, word))
+        tried(call, deployment, word.decode())
         if blame:
             if not (_about_the_key(error) and deployment.provider.spare_key):
                 health.failed(word.decode())
@@ -240,6 +242,7 @@ class _Run:
             what = "answer" if late else "begin to answer"
             health.failed("timeout")
             call.path.append(deployment.label + b":timeout")
+            tried(call, deployment, "timeout")
             call.gateway.metrics.failed(deployment.provider.name, UpstreamTimeout.code)
             raise UpstreamTimeout(f"The provider did not {what} in the time that the alias allows.") from None
         finally:

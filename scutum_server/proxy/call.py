@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from scutum_server.proxy.exchange import Exchange
 from scutum_server.proxy.snapshot import NOBODY
+from scutum_server.proxy.tracing import tries_of
 from scutum_server.upstream.catalog import Cost, Tokens
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import Try, UsageRecord
 
 if TYPE_CHECKING:
     from scutum_server.proxy.admission import Hold
@@ -49,7 +50,7 @@ class Call:
         "accounted", "attempts", "body", "client_request_id", "cost", "deployment", "dropped", "endpoint",
         "error_kind", "exchange", "extra_head", "first_byte", "gateway", "hold", "id", "key", "on_start", "parsed",
         "path", "provider_done", "provider_sent", "requested_model", "snapshot", "spent", "started", "stream", "team",
-        "tokens", "trace", "trace_fields", "usage_source", "waited",
+        "tokens", "trace", "trace_fields", "tries", "usage_source", "waited",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -86,6 +87,7 @@ class Call:
         self.hold: Hold | None = None
         self.trace: str | None = None
         self.trace_fields = b""
+        self.tries: list[Try] = []
 
     def take_client_id(self, value: bytes) -> None:
         """The client's own id for the request, if it is short and printable; any other is left out."""
@@ -196,6 +198,7 @@ class Call:
                 ttft_us=int((self.first_byte - self.started) * 1e6) if self.first_byte else None,
                 overhead_us=int((now - self.started - self.provider_seconds) * 1e6),
                 trace=self.trace,
+                tries=tries_of(self) if self.attempts > 1 else None,
             )
         )
 

@@ -8,10 +8,14 @@ The last 56 bits of a UUIDv7 are random, as W3C's trace context asks of trace id
 from __future__ import annotations
 
 import re
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
+
+from scutum_server.usage.models import Try
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
+    from scutum_server.proxy.snapshot import Deployment
 
 _PARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-[!-~]*)?"
@@ -20,6 +24,7 @@ _STATE: Final = re.compile(rb"[ -~]{1,512}")
 _SAMPLED: Final = 0x01
 _RANDOM_BITS: Final = 56
 _RANDOM_DIGITS: Final = _RANDOM_BITS // 4
+_MOST_TRIES: Final = 32
 
 
 class Tracing:
@@ -55,3 +60,30 @@ class Tracing:
         state = b",".join(states)
         if _STATE.fullmatch(state):
             call.trace_fields += b"tracestate: %b\r\n" % state
+
+
+def tried(call: Call, deployment: Deployment, outcome: str | None) -> None:
+    """Keeps what came of a call of the provider, for a request that is sampled."""
+    if call.trace is None or len(call.tries) >= _MOST_TRIES:
+        return
+    begun, ended = call.provider_sent - call.started, (call.provider_done or perf_counter()) - call.started
+    call.tries.append(
+        Try(
+            model=deployment.name,
+            upstream_model=deployment.upstream_model,
+            provider=deployment.provider.name,
+            start_us=int(begun * 1e6),
+            duration_us=int((ended - begun) * 1e6),
+            outcome=outcome,
+        )
+    )
+
+
+def tries_of(call: Call) -> list[Try] | None:
+    """All calls of providers, with the one that is just ending."""
+    if call.trace is None or call.deployment is None:
+        return None
+    begun = int((call.provider_sent - call.started) * 1e6)
+    if call.provider_sent and (not call.tries or call.tries[-1].start_us != begun):
+        tried(call, call.deployment, call.error_kind)
+    return call.tries

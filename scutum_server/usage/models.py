@@ -11,8 +11,19 @@ GROUP = "spend"
 """The consumer group that copies the stream into Postgres."""
 
 
-TELEMETRY = ("trace",)
+TELEMETRY = ("trace", "tries")
 """The last fields of a record: they make its span and are not stored."""
+
+
+class Try(msgspec.Struct, array_like=True):
+    """One call of a provider; microseconds since the request began. `outcome` is None when it answered."""
+
+    model: str
+    upstream_model: str
+    provider: str
+    start_us: int
+    duration_us: int
+    outcome: str | None = None
 
 
 class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -54,3 +65,5 @@ class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     attempts: int = 1
     trace: str | None = None
     """Of a sampled request: the trace's id and, after a dash, the client's span if it is the client's trace."""
+    tries: list[Try] | None = None
+    """Of a sampled request that called providers more than once."""

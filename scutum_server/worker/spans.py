@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import Try, UsageRecord
 from scutum_server.worker.otlp import CLIENT, INTERNAL, Span, Value
 
 OPERATIONS: Final = {
@@ -64,12 +64,23 @@ def place(kind: str, base_url: str | None) -> Place:
     return Place(vendor, host, port or (443 if url.scheme == "https" else 80))
 
 
-def span_of(ts: dt.datetime, record: UsageRecord, places: Mapping[str, Place]) -> Span | None:
-    """The request's span; None when the record names no trace, or not in our form."""
+def spans_of(ts: dt.datetime, record: UsageRecord, places: Mapping[str, Place]) -> list[Span]:
+    """The request's span, and below it one for each call of a provider if there were several.
+
+    Nothing when the record names no trace, or not in our form.
+    """
+    request = _request_span(ts, record, places)
+    if request is None:
+        return []
+    tries = enumerate(record.tries or (), 1)
+    return [request, *(_try_span(request, number, one, places, record.route) for number, one in tries)]
+
+
+def _request_span(ts: dt.datetime, record: UsageRecord, places: Mapping[str, Place]) -> Span | None:
     trace = _TRACE.fullmatch(record.trace or "")
     if trace is None:
         return None
-    operation = OPERATIONS.get(record.route or "") or (record.route or "request").rsplit("/", 1)[-1]
+    operation = _operation(record.route)
     start = (ts - _EPOCH) // dt.timedelta(microseconds=1) * 1000
     # A name that no deployment has is the client's invention, and would make a span name of its own.
     name = f"{operation} {record.requested_model}" if record.model else operation
@@ -84,6 +95,38 @@ def span_of(ts: dt.datetime, record: UsageRecord, places: Mapping[str, Place]) -
         end=start + record.latency_us * 1000,
         attributes=_attributes(record, operation, places.get(record.provider or ""), failed=failed),
         error=failed,
+    )
+
+
+def _operation(route: str | None) -> str:
+    return OPERATIONS.get(route or "") or (route or "request").rsplit("/", 1)[-1]
+
+
+def _try_span(above: Span, number: int, one: Try, places: Mapping[str, Place], route: str | None) -> Span:
+    operation, at = _operation(route), places.get(one.provider)
+    values: dict[str, Value | None] = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": at.vendor if at else one.provider,
+        "gen_ai.request.model": one.upstream_model,
+        "server.address": at.address if at else None,
+        "server.port": at.port if at else None,
+        "error.type": one.outcome,
+        "scutum.provider": one.provider,
+        "scutum.deployment": one.model,
+        "scutum.attempt": number,
+    }
+    start = above.start + one.start_us * 1000
+    return Span(
+        trace_id=above.trace_id,
+        # Another for each, made of the request's own: a span that is told twice keeps its id.
+        span_id=(int.from_bytes(above.span_id) ^ number).to_bytes(8),
+        parent=above.span_id,
+        name=f"{operation} {one.upstream_model}",
+        kind=above.kind,
+        start=start,
+        end=start + one.duration_us * 1000,
+        attributes=[(name, value) for name, value in values.items() if value is not None],
+        error=one.outcome is not None,
     )
 
 

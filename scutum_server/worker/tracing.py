@@ -21,7 +21,7 @@ from scutum_server import __version__
 from scutum_server.trace_settings import TraceSettings
 from scutum_server.usage.ingest import Row
 from scutum_server.worker import otlp
-from scutum_server.worker.spans import Place, span_of
+from scutum_server.worker.spans import Place, spans_of
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Exporter:
 
     def _deliver(self, rows: list[Row]) -> None:
         places = self._places()
-        spans = [span for ts, record in rows if (span := span_of(ts, record, places)) is not None]
+        spans = [span for ts, record in rows for span in spans_of(ts, record, places)]
         body = otlp.request(spans, self._settings.resource, __version__)
         pause, longest = PAUSE_S
         while True:

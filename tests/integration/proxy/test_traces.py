@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.collector import Collector
 from tests.fixtures.gateway import Proxy, running_proxy
 from tests.fixtures.servers import Postgres, Valkey, wait_until
-from tests.fixtures.upstream import DONE, LAST, STREAM_HEAD, USAGE, Upstream, chunk, event
+from tests.fixtures.upstream import DONE, LAST, STREAM_HEAD, USAGE, Upstream, answer, chunk, event
 from tests.fixtures.worker import running_worker
 from tests.integration.proxy.scripted import ask, provide
 
@@ -112,6 +112,27 @@ async def test_a_failure_is_a_span_with_its_reason(traced: Proxy, collector: Col
     assert seen.span.status.code == seen.span.status.STATUS_CODE_ERROR
     assert seen.attributes["error.type"] == json.loads(got)["error"]["code"]
     assert seen.attributes["http.response.status_code"] == 502
+
+
+async def test_a_fallback_shows_each_call(traced: Proxy, collector: Collector, upstream: Upstream) -> None:
+    good = await provide(traced, upstream.base_url)
+    async with Upstream() as broken:
+        broken.says(answer(b"{}", status=503))
+        bad = await provide(traced, broken.base_url)
+        traced.rows.alias(f"both-{good}", bad, good)
+        await asyncio.to_thread(traced.wait_for, f"both-{good}")
+        status, headers, _ = await ask(traced, f"both-{good}")
+    assert status == 200
+    seen = await asyncio.to_thread(at_collector, collector, headers)
+    assert seen.span.name == f"chat both-{good}"
+    below = [each for each in collector.spans if each.span.parent_span_id == seen.span.span_id]
+    outcomes = [each.attributes.get("error.type") for each in below]
+    assert outcomes == ["503"] * (len(below) - 1) + [None]
+    assert [each.attributes["scutum.deployment"] for each in below] == [bad] * (len(below) - 1) + [good]
+    assert seen.attributes["scutum.attempts"] == len(below) > 1
+    for one in below:
+        assert seen.span.start_time_unix_nano <= one.span.start_time_unix_nano <= one.span.end_time_unix_nano
+        assert one.span.end_time_unix_nano <= seen.span.end_time_unix_nano
 
 
 async def test_without_a_collector_no_provider_hears_of_traces(proxy: Proxy, upstream: Upstream) -> None:

@@ -7,23 +7,22 @@ import datetime as dt
 import pytest
 
 from scutum_server.infra.ids import uuid7
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import Try, UsageRecord
 from scutum_server.worker.otlp import CLIENT, INTERNAL, Span
-from scutum_server.worker.spans import Place, place, span_of
+from scutum_server.worker.spans import Place, place, spans_of
 
 TS = dt.datetime(2026, 11, 21, 6, 30, 0, 123_000, tzinfo=dt.UTC)
 PLACES = {"eu": place("openai", "https://api.openai.com/v1")}
 
 
-def made(**fields: object) -> Span | None:
+def made(**fields: object) -> list[Span]:
     request_id = str(uuid7())
     defaults = {"request_id": request_id, "status": 200, "trace": request_id.replace("-", "")}
-    return span_of(TS, UsageRecord(**(defaults | fields)), PLACES)  # type: ignore[arg-type]
+    return spans_of(TS, UsageRecord(**(defaults | fields)), PLACES)  # type: ignore[arg-type]
 
 
 def span(**fields: object) -> Span:
-    found = made(**fields)
-    assert found is not None
+    (found,) = made(**fields)
     return found
 
 
@@ -118,9 +117,22 @@ def test_the_clients_span_is_the_parent() -> None:
 
 @pytest.mark.parametrize("trace", [None, "", "abc", "AB" * 16, f"{'ab' * 16}-", f"{'ab' * 16}-{'cd' * 9}"])
 def test_a_record_without_a_trace_makes_no_span(trace: str | None) -> None:
-    assert made(trace=trace) is None
+    assert made(trace=trace) == []
 
 
 def test_who_used_it_is_no_ones_business() -> None:
     """`user_id` may be an e-mail address."""
     assert "ada@example.com" not in map(str, attributes(user_id="ada@example.com").values())
+
+
+def test_several_calls_are_spans_below_the_requests() -> None:
+    tries = [Try("fast-eu", "gpt-5", "eu", 100, 900, "503"), Try("fast-us", "gpt-5", "us", 1_200, 800)]
+    request, first, second = made(route="/v1/chat/completions", tries=tries, attempts=2, latency_us=2_100)
+    assert {first.parent, second.parent} == {request.span_id}
+    assert {first.trace_id, second.trace_id} == {request.trace_id}
+    assert len({request.span_id, first.span_id, second.span_id}) == 3
+    assert (first.start - request.start, first.end - request.start) == (100_000, 1_000_000)
+    assert (first.name, first.error, second.error) == ("chat gpt-5", True, False)
+    told = dict(first.attributes)
+    assert (told["error.type"], told["server.address"], told["scutum.attempt"]) == ("503", "api.openai.com", 1)
+    assert "error.type" not in dict(second.attributes)
