@@ -7,6 +7,7 @@ and a streamed body is pushed into a callback from `data_received`, so that a ch
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ class Connection(asyncio.Protocol):
         self.total_deadline = 0.0
         self._idle_s = 0.0
         self.error: UpstreamError | StaleConnectionError | None = None
+        # Bytes since the last one of the body: head, interim answers, trailers, chunk extensions.
+        self._framing = 0
         self._head_bytes = 0
         self._head_done = False
         self._received = False
@@ -141,6 +144,18 @@ class Connection(asyncio.Protocol):
         self.used = True
         self._reset()
 
+    def silent(self) -> bool:
+        """Whether nothing has come since the last answer, not even what the loop has yet to read.
+
+        What lies there would be taken for the next request's answer: its client would see another's. 1 µs.
+        """
+        return not self.lost and not self._poll.poll(0)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the provider has taken the whole request; one that answers earlier may never do so."""
+        return not self.transport.get_write_buffer_size()
+
     def abort(self) -> None:
         self.reusable = False
         if not self.lost:
@@ -173,6 +188,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if not self.busy:
@@ -180,6 +197,7 @@ class Connection(asyncio.Protocol):
             return
         self._received = True
         self._heard()
+        self._framing += len(data)
         try:
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -187,10 +205,10 @@ class Connection(asyncio.Protocol):
                 self.fail(UpstreamBadAnswer("The provider answered with something that is not HTTP/1.1."))
                 return
             self.reusable = False
+        if self._framing > MAX_HEAD_BYTES and not self.complete:
+            self.fail(UpstreamBadAnswer("The provider's answer has too large a head, or too large a frame."))
+            return
         if not self._head_done:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.fail(UpstreamBadAnswer("The provider's answer has too large a head."))
             return
         if self._feed is not None:
             self._deliver()
@@ -257,8 +275,8 @@ class Connection(asyncio.Protocol):
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete:
-            return
+        if self._head_done:
+            return  # a trailer, or the head of what nobody asked for
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("head too large")
@@ -268,12 +286,15 @@ class Connection(asyncio.Protocol):
         if self.complete:
             return
         self.status = self.parser.get_status_code()
-        if self.status == 101:
-            raise ValueError("nobody asked for an upgrade")
+        if not 100 <= self.status < 600 or self.status == 101:  # nobody asked for an upgrade
+            raise ValueError(self.status)
         self._head_done = self.status >= 200
+        if self._head_done:
+            self._framing = 0
 
     def on_body(self, body: bytes) -> None:
         if not self.complete:
+            self._framing = 0
             self._chunks.append(body)
             self._buffered += len(body)
 

@@ -75,7 +75,7 @@ class Origin:
         """An idle connection that is not too old, or None."""
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.created < MAX_AGE_S and not connection.lost:
+            if now - connection.created < MAX_AGE_S and connection.silent():
                 return connection
             connection.abort()
         return None
@@ -91,7 +91,8 @@ class Origin:
     def release(self, connection: Connection) -> None:
         self._transport.active.discard(connection)
         connection.busy = False
-        if connection.reusable and connection.complete and not connection.lost and len(self._idle) < MAX_IDLE:
+        reusable = connection.reusable and connection.complete and not connection.lost and connection.sent
+        if reusable and len(self._idle) < MAX_IDLE:
             connection.rest()
             self._idle.append(connection)
         else:

@@ -118,16 +118,19 @@ _BINARY: Final = frozenset({"image_url", "input_audio", "file", "source", "file_
 
 def text_tokens(value: Any) -> int:
     """An estimate of the tokens in messages, input or choices: their texts by bytes, a fixed number for an image."""
-    return _weigh(value) // BYTES_PER_TOKEN
-
-
-def _weigh(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, list):
-        return sum(_weigh(item) for item in value)
-    if isinstance(value, dict):
-        if _BINARY & value.keys():
-            return IMAGE_TOKENS * BYTES_PER_TOKEN
-        return sum(_weigh(item) for item in value.values())
-    return BYTES_PER_TOKEN if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    size = 0
+    left = [value]
+    while left:  # no recursion: documents are nested as deeply as others like
+        item = left.pop()
+        if isinstance(item, str):
+            size += len(item.encode())
+        elif isinstance(item, list):
+            left += item
+        elif isinstance(item, dict):
+            if _BINARY & item.keys():
+                size += IMAGE_TOKENS * BYTES_PER_TOKEN
+            else:
+                left += item.values()
+        elif isinstance(item, int | float) and not isinstance(item, bool):
+            size += BYTES_PER_TOKEN
+    return size // BYTES_PER_TOKEN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Literal
 
 import msgspec
@@ -21,6 +22,8 @@ _ANTHROPIC_TYPES: Final = {
     404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
     504: "timeout_error", 529: "overloaded_error",
 }  # fmt: skip
+_RETRY_AFTER: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?|[A-Za-z]{3,9},[ A-Za-z0-9:-]{1,50}")
+"""Seconds, or a date."""
 _KNOWN_TO_ANTHROPIC: Final = frozenset({*_ANTHROPIC_TYPES.values(), "api_error"})
 
 
@@ -47,7 +50,7 @@ class ProviderError(ScutumError):
         self.shown = shown or {}
         # What a client of Anthropic's format tells its errors apart by; OpenAI's has no place for it.
         self.details: dict[str, Any] | None = None
-        self.retry_after = retry_after if retry_after and len(retry_after) < 64 else None
+        self.retry_after = retry_after if retry_after and _RETRY_AFTER.fullmatch(retry_after) else None
 
 
 def render(error: ScutumError, shape: Shape = "openai", request_id: str = "") -> bytes:
@@ -99,7 +102,8 @@ def provider_error(provider: str, status: int, body: bytes, retry_after: bytes |
         )
         return ProviderError(502, "upstream_auth_failed", _ours(message, "upstream_auth_failed"), theirs=status)
     if status < 400:
-        message = f"The provider {provider} answered with a redirect ({status}), which is not followed."
+        what = "a redirect" if status >= 300 else "no whole answer"
+        message = f"The provider {provider} answered with {what} (status {status}), which is of no use here."
         return ProviderError(502, "upstream_bad_answer", _ours(message, "upstream_bad_answer"), theirs=status)
     kind = "upstream_rate_limited" if status == 429 else "upstream_rejected" if status < 500 else "upstream_error"
     theirs = error_in(body)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -243,3 +245,82 @@ async def test_an_answer_in_one_piece_may_be_long_in_coming_after_its_head(
 
     upstream.handler = handler
     assert await whole(transport, upstream, Timeouts(idle_ms=100)) == (200, b"hello")
+
+
+async def test_what_a_provider_sends_behind_its_answer_is_nobodys(transport: Transport, upstream: Upstream) -> None:
+    sockets: list[int] = []
+
+    async def handler(_: Request, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sockets.append(writer.get_extra_info("socket").fileno())
+        writer.write(answer(b"mine"))
+
+    upstream.handler = handler
+    for _ in range(3):
+        assert await whole(transport, upstream) == (200, b"mine")
+        # It lies in the socket before the next request is sent, and the loop has not read it yet.
+        os.write(sockets[-1], answer(b"poison"))
+    assert upstream.accepted == 3
+
+
+@pytest.mark.parametrize("junk", [answer(b"poison"), b"\r\n\r\n" + answer(b"poison"), b"x", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_junk_in_one_piece_with_an_answer_ends_the_connection(
+    transport: Transport, upstream: Upstream, junk: bytes
+) -> None:
+    upstream.says(answer(b"mine") + junk)
+    for _ in range(3):
+        assert await whole(transport, upstream) == (200, b"mine")
+    assert upstream.accepted == 3
+
+
+async def test_trailers_are_no_headers(transport: Transport, upstream: Upstream) -> None:
+    upstream.says(
+        b"HTTP/1.1 429 X\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(b"no") + b"0\r\nRetry-After: 9\r\n\r\n"
+    )
+    response = await transport.request(origin_of(transport, upstream), GET, TIMES, whole=True)
+    assert response.header(b"retry-after") is None
+    response.close()
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX-Endless: " + b"x" * 2**20, b"0\r\n" + b"X-T: y\r\n" * 2**17, b"1;" + b"x" * 2**20])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_endless_trailers_and_chunk_extensions_are_cut(
+    transport: Transport, upstream: Upstream, endless: bytes, stream: bool
+) -> None:
+    upstream.says(STREAM_HEAD + chunk(b"some"), *(endless[at : at + 16384] for at in range(0, len(endless), 16384)))
+    with pytest.raises(UpstreamError, match="too large a frame"):
+        if stream:
+            await pumped(await transport.request(origin_of(transport, upstream), GET, TIMES, whole=False))
+        else:
+            await whole(transport, upstream)
+    await asyncio.wait_for(upstream.hung_up.wait(), 5)
+
+
+@pytest.mark.parametrize("status", [b"000", b"099", b"101", b"600", b"999", b"20", b"2000", b"-20"])
+async def test_statuses_that_do_not_exist(transport: Transport, upstream: Upstream, status: bytes) -> None:
+    upstream.says(b"HTTP/1.1 %b X\r\nContent-Length: 2\r\n\r\nok" % status)
+    with pytest.raises(UpstreamError, match=r"not HTTP/1\.1"):
+        await whole(transport, upstream)
+
+
+async def test_a_provider_that_answers_before_it_has_read_is_not_asked_again_on_that_connection(
+    transport: Transport,
+) -> None:
+    accepted = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"too large", 413))
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"hang up")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024) as server:
+        origin = transport.origin("127.0.0.1", server.sockets[0].getsockname()[1], tls=False)
+        request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % 2**25 + bytes(2**25)
+        for count in (1, 2):
+            response = await transport.request(origin, request, TIMES, whole=True)
+            response.close()
+            assert (response.status, accepted) == (413, count)
+        assert not transport.active
