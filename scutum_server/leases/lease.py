@@ -187,8 +187,9 @@ class Lease:
         self.refused_need, self.refused_until, self.ask_at = FOREVER, 0.0, 0.0
 
     def refusal(self, now: float) -> Refusal:
-        """What was remembered."""
-        return Refusal(self, self.refused_reserved, self.refused_until - now)
+        """What was remembered; money that is spent comes back with the next window only."""
+        spent = self.meter.unit == "money" and not self.refused_reserved
+        return Refusal(self, self.refused_reserved, (self.end if spent else self.refused_until) - now)
 
     def refuses(self, need: int, now: float) -> bool:
         return need >= self.refused_need and now < self.refused_until

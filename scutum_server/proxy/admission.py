@@ -9,21 +9,16 @@ from msgspec import Struct
 from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.queue import Need
+from scutum_server.proxy.bounds import FREE, WITHOUT_OUTPUT, Most, asked_output, choices, most
 from scutum_server.proxy.rates import RateCard
 from scutum_server.proxy.refusals import headers, limit_reached
-from scutum_server.upstream.native import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, RESPONSES, Traits
+from scutum_server.upstream.native import CHAT, COUNT_TOKENS, RESPONSES, Traits
 from scutum_server.wire.output_cap import with_output_cap
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
     from scutum_server.proxy.snapshot import Deployment, Snapshot
 
-LEAST_OUTPUT: Final = 16
-"""A budget that buys fewer output tokens than this is spent."""
-IMAGE_TOKENS: Final = 3_000
-COMPLETIONS_OUTPUT: Final = 16
-"""What text completions generate when the request does not say, by the format's own rule."""
-_WITHOUT_OUTPUT: Final = frozenset({EMBEDDINGS, COUNT_TOKENS})
 _MOST_PLANS: Final = 50_000
 
 
@@ -63,20 +58,7 @@ class Hold:
         self.money: tuple[Lease, ...] = ()
         self.money_units = 0
         self.output_cap = 0
-        """0: as the client asked."""
-
-
-class _Cost(Struct, frozen=True):
-    """Nano-USD: the request with all its output, with the least output, without any, and a token for each choice."""
-
-    most: int
-    least: int
-    input: int
-    token: int
-    output: int
-
-
-_FREE: Final = _Cost(0, 0, 0, 0, 0)
+        """What the money buys of output; 0 without a budget."""
 
 
 class Admission:
@@ -100,12 +82,12 @@ class Admission:
             return
         counts = call.endpoint.wire != COUNT_TOKENS
         tokens = self._token_estimate(call, deployment, plan) if plan.tokens and counts else 0
-        cost = self._most(call, deployment, plan) if plan.money and counts else _FREE
+        cost = most(call, deployment, self._rates, plan.output_tokens) if plan.money and counts else FREE
         hold = call.hold = Hold(plan, tokens, call.hold)
         keeper = self._keeper
         now = keeper.now()
         if now < keeper.fresh and _at_hand(hold, tokens, cost.most, now):
-            self._take(call, hold, cost, now)
+            self._take(hold, cost, now)
             return
         needs = [Need(lease, 1) for lease in hold.once + plan.slots]
         needs += [Need(lease, tokens) for lease in hold.tokens]
@@ -114,9 +96,7 @@ class Admission:
         for need in needs:
             if need.lease.refuses(need.least or need.need, now) and not need.lease.has(need.least or need.need, now):
                 raise limit_reached(need.lease.refusal(now), plan.head(now))
-        refusal: Refusal | None = await keeper.acquire(
-            needs, lambda now, without: self._take(call, hold, cost, now, without)
-        )
+        refusal: Refusal | None = await keeper.acquire(needs, lambda now, without: self._take(hold, cost, now, without))
         if refusal is not None:
             raise limit_reached(refusal, plan.head(keeper.now()))
 
@@ -145,7 +125,7 @@ class Admission:
         if hold.tokens and call.usage_source == "reported" and call.deployment is not None:
             self._learn(call, call.deployment.name)
 
-    def _take(self, call: Call, hold: Hold, cost: _Cost, now: float, without: list[Lease] | None = None) -> None:
+    def _take(self, hold: Hold, cost: Most, now: float, without: list[Lease] | None = None) -> None:
         """What `without` names is not counted: Redis is away, and those quotas are to be open then."""
         plan, keeper = hold.plan, self._keeper
         once, money = hold.once, plan.money if cost.most else ()
@@ -175,33 +155,18 @@ class Admission:
             hold.money, hold.money_units = money, units
             if cost.token:
                 affordable = (units - cost.input) // cost.token
-                asked = _asked(call)
-                cap = min(affordable, cost.output)
-                hold.output_cap = cap if asked is None or cap < asked else 0
+                hold.output_cap = min(affordable, cost.output)
 
     # -- how much a request may need
 
     def _token_estimate(self, call: Call, deployment: Deployment, plan: Plan) -> int:
         name = deployment.name
-        asked = _asked(call)
-        output = self._outputs.get(name, 256.0) if asked is None else asked * _choices(call)
-        if call.endpoint.wire in _WITHOUT_OUTPUT:
+        asked = asked_output(call)
+        output = self._outputs.get(name, 256.0) if asked is None else asked * choices(call)
+        if call.endpoint.wire in WITHOUT_OUTPUT:
             output = 0
         estimate = int(len(call.body) * self._input_factors.get(name, 0.3) + output) + 1
         return min(estimate, *(lease.meter.capacity for lease in plan.tokens))
-
-    def _most(self, call: Call, deployment: Deployment, plan: Plan) -> _Cost:
-        """An upper bound: a token has one byte at least, and what may be charged apart from text has a fixed number."""
-        body = call.body
-        tokens = len(body) + IMAGE_TOKENS * (body.count(b'"image_url"') + body.count(b'"input_audio"'))
-        rates = self._rates.rates(deployment.price, tokens)
-        taken = rates.fixed + rates.input * tokens
-        if call.endpoint.wire in _WITHOUT_OUTPUT:
-            return _Cost(taken, taken, taken, 0, 0)
-        asked = _asked(call)
-        output = plan.output_tokens if asked is None else asked
-        token = rates.output * _choices(call)
-        return _Cost(taken + token * output, taken + token * min(LEAST_OUTPUT, output), taken, token, output)
 
     def _learn(self, call: Call, name: str) -> None:
         factor = call.tokens.input / len(call.body)
@@ -256,10 +221,20 @@ class Admission:
 
 def capped(call: Call, body: bytes, wire: str, traits: Traits) -> bytes:
     """The body for the provider, in its format, with the output that the request's budgets pay for."""
-    if call.hold is None or not call.hold.output_cap:
+    hold = call.hold
+    if hold is None or not hold.output_cap:
         return body
     field = "max_output_tokens" if wire == RESPONSES else traits.cap_field if wire == CHAT else "max_tokens"
-    return with_output_cap(body, call.hold.output_cap, field=field)
+    asked = asked_output(call)
+    if asked is not None and asked <= hold.output_cap and (call.endpoint.wire != wire or _says(call, field)):
+        return body
+    return with_output_cap(body, hold.output_cap, field=field)
+
+
+def _says(call: Call, field: str) -> bool:
+    """Whether the client's own maximum has a name that the provider knows; OpenAI knows both of chat's."""
+    names = (field, "max_tokens") if field == "max_completion_tokens" else (field,)
+    return any((getattr(call.parsed, name, None) or 0) > 0 for name in names)
 
 
 def _at_hand(hold: Hold, tokens: int, money: int, now: float) -> bool:
@@ -274,21 +249,6 @@ def _at_hand(hold: Hold, tokens: int, money: int, now: float) -> bool:
         if lease.unused < tokens or now >= lease.end:
             return False
     return not money or all(lease.unused >= money and now < lease.end for lease in plan.money)
-
-
-def _asked(call: Call) -> int | None:
-    """The client's own maximum of output tokens for each choice."""
-    parsed = call.parsed
-    fields = (getattr(parsed, "max_completion_tokens", None), getattr(parsed, "max_tokens", None))
-    given: list[int] = [each for each in fields if each is not None and each > 0]
-    if given:
-        return max(given)
-    return COMPLETIONS_OUTPUT if call.endpoint.wire == COMPLETIONS else None
-
-
-def _choices(call: Call) -> int:
-    parsed = call.parsed
-    return max(1, getattr(parsed, "n", None) or 1, getattr(parsed, "best_of", None) or 1)
 
 
 def _narrowest(leases: tuple[Lease, ...]) -> Lease | None:

@@ -132,7 +132,7 @@ class Call:
         """Sets tokens and cost: what the provider reported, else the estimate."""
         if usage is not None and usage.prompt_tokens is not None:
             output = usage.completion_tokens or 0
-            self.tokens = Tokens(usage.prompt_tokens, output, usage.cached, usage.reasoning, usage.written)
+            self.tokens = Tokens(usage.prompt_tokens, output, usage.cached, usage.reasoning, *usage.extras)
             self.usage_source = "reported"
         elif estimate is not None:
             self.tokens = estimate
@@ -211,6 +211,8 @@ def plus(one: Tokens, other: Tokens) -> Tokens:
         one.cached + other.cached,
         one.reasoning + other.reasoning,
         one.cache_write + other.cache_write,
+        one.cache_write_long + other.cache_write_long,
+        one.searches + other.searches,
     )
 
 

@@ -152,7 +152,7 @@ def _charge_stream(call: Call, stream: Passage) -> None:
             output = min(output, limit * (getattr(parsed, "n", None) or 1))
         known = stream.partial
         if known is not None and known.prompt_tokens is not None:
-            estimate = Tokens(known.prompt_tokens, output, known.cached, cache_write=known.written)
+            estimate = Tokens(known.prompt_tokens, output, known.cached, 0, *known.extras)
         else:
             estimate = Tokens(input_estimate(call), output)
     call.charge(stream.usage, estimate)

@@ -14,16 +14,18 @@ _KEPT_S: Final = 60.0
 _SMALL: Final = 100_000
 """Below every catalogue's first tier of long inputs."""
 _LARGE: Final = 10_000_000
+_USES: Final = 1_000
 
 Price = Callable[[Tokens], Cost]
 
 
 class Rates(Struct, frozen=True):
-    """Nano-USD: for the request, and rounded up per token."""
+    """Nano-USD: for the request, rounded up per token, and for each use of a tool of the provider's own."""
 
     fixed: int
     input: int
     output: int
+    use: int
 
 
 class RateCard:
@@ -46,7 +48,9 @@ def dearest(price: Price, scale: int) -> Rates:
     """The dearest way to be charged `scale` tokens: plain, cached, written to a cache; answers, or reasoning."""
     fixed = price(Tokens(0, 0)).nano_usd
     plain = price(Tokens(scale, 0)).nano_usd
-    others = (Tokens(scale, 0, cached=scale), Tokens(scale, 0, cache_write=scale))
+    long = Tokens(scale, 0, cache_write=scale, cache_write_long=scale)
+    others = (Tokens(scale, 0, cached=scale), Tokens(scale, 0, cache_write=scale), long)
     taken = max(plain, *(price(tokens).nano_usd for tokens in others)) - fixed
     given = max(price(Tokens(scale, scale)).nano_usd, price(Tokens(scale, scale, reasoning=scale)).nano_usd) - plain
-    return Rates(fixed, -(-taken // scale), -(-given // scale))
+    used = price(Tokens(0, 0, searches=_USES)).nano_usd - fixed
+    return Rates(fixed, -(-taken // scale), -(-given // scale), -(-used // _USES))

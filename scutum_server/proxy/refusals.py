@@ -48,7 +48,8 @@ def _budget(refusal: Refusal) -> LimitReached:
             code="budget_reserved",
         )
     return LimitReached(
-        f"The budget {meter.whose} for this {meter.period} is spent. Wait for the next one, or have it raised.",
+        f"What is left of the budget {meter.whose} for this {meter.period} cannot pay for this request. "
+        "Wait for the next one, or have it raised.",
         code="budget_exceeded",
     )
 

@@ -21,7 +21,7 @@ from scutum_server.proxy.rules import Rules
 from scutum_server.routing import strategy
 from scutum_server.routing.health import Board, Health
 from scutum_server.routing.strategy import Capacity, Order
-from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer
+from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer, window
 from scutum_server.upstream.openai import path_prefix
 from scutum_server.upstream.options import BreakerOptions, Routing
 
@@ -88,6 +88,8 @@ class Deployment(Struct, frozen=True):
     capacity: Capacity = Capacity()
     kind: str | None = None
     path_prefix: str = ""
+    window: int | None = None
+    """The most tokens that it reads at once, if the catalogue knows."""
 
 
 class Plan(Struct, frozen=True):
@@ -235,6 +237,7 @@ class Snapshot:
             upstream_model=row["upstream_model"],
             provider=provider,
             price=self._pricer(provider, row),
+            window=_window(provider, row),
             created=int(row["created_at"].timestamp()),
             head=head.encode("ascii"),
             simulated=simulated,
@@ -262,6 +265,13 @@ class Snapshot:
                 override=override,
             )
         return self._pricers[key]
+
+
+def _window(provider: Provider, row: Row) -> int | None:
+    if row["settings"].get("price") is not None:
+        # The catalogue is not loaded for models that have their price from elsewhere.
+        return None
+    return window(provider_kind=provider.kind, base_url=provider.base_url, upstream_model=row["upstream_model"])
 
 
 def _plan(name: str, row: Row, groups: Mapping[str, Sequence[Deployment]]) -> Plan:

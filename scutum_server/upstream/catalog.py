@@ -26,18 +26,25 @@ UNKNOWN = "unknown"
 _PER_MILLION = Decimal(1000)
 """USD per million tokens to nano-USD per token."""
 _RESOLVE_SECONDS = 60.0
+_LARGE_WINDOW = 1_000_000
 
 NanoPrice = Annotated[int, Meta(ge=0, le=10**15)]
 
 
 class Tokens(Struct, frozen=True):
-    """Tokens as providers report them: `cached` and `cache_write` are parts of `input`, `reasoning` of `output`."""
+    """Tokens as providers report them: `cached` and `cache_write` are parts of `input`, `reasoning` of `output`.
+
+    `cache_write_long` are those of `cache_write` that are kept for an hour. `searches` are no tokens: how often the
+    provider searched the web by itself.
+    """
 
     input: int
     output: int
     cached: int = 0
     reasoning: int = 0
     cache_write: int = 0
+    cache_write_long: int = 0
+    searches: int = 0
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +85,9 @@ class _Rates(Struct, frozen=True):
     cached: _Tiered
     cache_write: _Tiered
     reasoning: _Tiered
+    cache_write_long: _Tiered
     request: Decimal = Decimal(0)
+    search: Decimal = Decimal(0)
 
     def nano_usd(self, tokens: Tokens) -> int:
         """Rounded once, half to even. Parts that a provider reports as more than their whole count as the whole."""
@@ -91,9 +100,12 @@ class _Rates(Struct, frozen=True):
         if cached:
             exact += self.cached.at(total_in) * cached
         if written:
-            exact += self.cache_write.at(total_in) * written
+            long = min(max(0, tokens.cache_write_long), written)
+            exact += self.cache_write.at(total_in) * (written - long) + self.cache_write_long.at(total_in) * long
         if reasoning:
             exact += self.reasoning.at(total_in) * reasoning
+        if tokens.searches > 0:
+            exact += self.search * tokens.searches
         return int(exact.to_integral_value(ROUND_HALF_EVEN))
 
 
@@ -109,7 +121,7 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
     if override is not None:
         cached = override.input_nano if override.cached_nano is None else override.cached_nano
         taken, given, again = (_Tiered(Decimal(each)) for each in (override.input_nano, override.output_nano, cached))
-        fixed = _Rates(taken, given, again, taken, given)
+        fixed = _Rates(taken, given, again, taken, given, taken)
         return lambda tokens: Cost(fixed.nano_usd(tokens), "operator")
     url = base_url or _URLS.get(provider_kind, "")
     model = None if _is_private(url) else _find(url, upstream_model)
@@ -117,6 +129,24 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
         unknown = Cost(0, UNKNOWN)
         return lambda _: unknown
     return _catalogued(model)
+
+
+@cache
+def window(*, provider_kind: str, base_url: str | None, upstream_model: str) -> int | None:
+    """The most tokens that a model reads at once, as far as the catalogue knows; asks it as `pricer` does."""
+    url = base_url or _URLS.get(provider_kind, "")
+    model = None if provider_kind == "sim" or _is_private(url) else _find(url, upstream_model)
+    if model is None or model.context_window is None:
+        return None
+    known = model.context_window
+    prices = [each.prices for each in model.prices] if isinstance(model.prices, list) else [model.prices]
+    # A price for inputs beyond the window tells of a larger one, which some customers have.
+    return max(known, _LARGE_WINDOW) if any(_reaches(each, known) for each in prices) else known
+
+
+def _reaches(prices: ModelPrice, tokens: int) -> bool:
+    taken = prices.input_mtok
+    return any(tier.start >= tokens for tier in getattr(taken, "tiers", ()))
 
 
 def price(
@@ -176,15 +206,22 @@ def _rates(prices: ModelPrice) -> _Rates:
     zero = Decimal(0)
     taken = _nano(prices.input_mtok) or _Tiered(zero)
     given = _nano(prices.output_mtok) or _Tiered(zero)
-    per_thousand = prices.requests_kcount
+    written = _nano(prices.cache_write_mtok) or taken
     return _Rates(
         input=taken,
         output=given,
         cached=_nano(prices.cache_read_mtok) or taken,
-        cache_write=_nano(prices.cache_write_mtok) or taken,
+        cache_write=written,
         reasoning=_nano(prices.output_reasoning_mtok) or given,
-        request=per_thousand * 1_000_000 if isinstance(per_thousand, Decimal) else zero,
+        cache_write_long=_nano(prices.cache_write_1h_mtok) or written,
+        request=_each(prices.requests_kcount),
+        search=_each(prices.web_searches_kcount),
     )
+
+
+def _each(per_thousand: object) -> Decimal:
+    """USD per thousand to nano-USD for one."""
+    return per_thousand * 1_000_000 if isinstance(per_thousand, Decimal) else Decimal(0)
 
 
 def _nano(value: Decimal | TieredPrices | None) -> _Tiered | None:

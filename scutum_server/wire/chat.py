@@ -33,6 +33,8 @@ Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 class InputDetails(Struct):
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
+    cache_write_long_tokens: Count | None = None
+    """Of those written, what is kept for an hour: Anthropic's wire tells it apart."""
 
 
 class OutputDetails(Struct):
@@ -49,14 +51,24 @@ class Usage(Struct):
     completion_tokens: Count | None = None
     prompt_tokens_details: InputDetails | None = None
     completion_tokens_details: OutputDetails | None = None
+    web_searches: Count | None = None
+    """How often the provider searched by itself: Anthropic's wire tells it."""
 
     @property
     def cached(self) -> int:
         return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
 
     @property
+    def extras(self) -> tuple[int, int, int]:
+        """Tokens written to a cache, those of them that stay for an hour, and searches."""
+        details = self.prompt_tokens_details
+        if details is None:
+            return 0, 0, self.web_searches or 0
+        return details.cache_write_tokens or 0, details.cache_write_long_tokens or 0, self.web_searches or 0
+
+    @property
     def written(self) -> int:
-        return (self.prompt_tokens_details and self.prompt_tokens_details.cache_write_tokens) or 0
+        return self.extras[0]
 
     @property
     def reasoning(self) -> int:

@@ -40,6 +40,14 @@ class CountRequest(Struct):
         return None
 
 
+class CacheCreation(Struct):
+    ephemeral_1h_input_tokens: Count | None = None
+
+
+class ServerToolUse(Struct):
+    web_search_requests: Count | None = None
+
+
 class MessagesUsage(Struct):
     """Tokens as Anthropic's wire reports them: `input_tokens` are those that no cache had to do with."""
 
@@ -48,6 +56,8 @@ class MessagesUsage(Struct):
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     output_tokens_details: OutputDetails | None = None
+    cache_creation: CacheCreation | None = None
+    server_tool_use: ServerToolUse | None = None
 
 
 def as_usage(usage: MessagesUsage) -> Usage | None:
@@ -55,11 +65,15 @@ def as_usage(usage: MessagesUsage) -> Usage | None:
     read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
     if usage.input_tokens is None or usage.input_tokens + read + written > MAX_COUNT:
         return None
+    long = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation is not None else None
+    tools = usage.server_tool_use
+    details = InputDetails(cached_tokens=read, cache_write_tokens=written, cache_write_long_tokens=long)
     return Usage(
         prompt_tokens=usage.input_tokens + read + written,
         completion_tokens=usage.output_tokens or 0,
-        prompt_tokens_details=InputDetails(cached_tokens=read, cache_write_tokens=written),
+        prompt_tokens_details=details,
         completion_tokens_details=usage.output_tokens_details,
+        web_searches=tools.web_search_requests if tools is not None else None,
     )
 
 

@@ -114,6 +114,31 @@ def test_every_model_of_the_catalogue_can_be_priced() -> None:
     assert priced > 1500
 
 
+def test_what_stays_in_a_cache_for_an_hour_costs_more_still_and_searches_cost_each() -> None:
+    made = pricer(provider_kind="anthropic", base_url=None, upstream_model="claude-sonnet-4-5", override=None)
+    brief = made(Tokens(1_000, 0, cache_write=1_000)).nano_usd
+    long = made(Tokens(1_000, 0, cache_write=1_000, cache_write_long=1_000)).nano_usd
+    assert (brief, long) == (1_000 * 3_750, 1_000 * 6_000)
+    assert made(Tokens(1_000, 0, cache_write=1_000, cache_write_long=400)).nano_usd == 600 * 3_750 + 400 * 6_000
+    assert made(Tokens(0, 0, searches=3)).nano_usd == 3 * 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "model", "tokens"),
+    [
+        ("openai", None, "gpt-4o", 128_000),
+        ("anthropic", None, "claude-haiku-4-5", 200_000),
+        # Its price for more than 200 000 tokens tells that some customers may send more.
+        ("anthropic", None, "claude-sonnet-4-5", 1_000_000),
+        ("openai", None, "of-the-future", None),
+        ("openai", "http://10.0.0.1/v1", "gpt-4o", None),
+        ("sim", None, "gpt-4o", None),
+    ],
+)
+def test_the_context_window_that_is_known(kind: str, url: str | None, model: str, tokens: int | None) -> None:
+    assert catalog.window(provider_kind=kind, base_url=url, upstream_model=model) == tokens
+
+
 def test_the_operator_s_price_comes_first() -> None:
     own = Price(input_nano=7, output_nano=11)
     assert cost(Tokens(10, 10, cached=5, reasoning=5), "gpt-4o", override=own) == Cost(180, "operator")
