@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from scutum_server.wire.chat import Count, InputDetails, OutputDetails, Usage
 from scutum_server.wire.events import Meter
+from scutum_server.wire.sse import DONE
 
 
 class ResponsesRequest(Struct):
@@ -102,7 +103,8 @@ class ResponsesStream(Meter):
             if kind == "response.failed":
                 said = bytes(found.response.error) if found.response is not None else b""
                 self.error = said if said.startswith(b"{") else payload
-            self.last, self.done = event, True
+            # OpenAI's own streams end without it; the open form of the format demands it, and every client knows it.
+            self.last, self.done = event + DONE, True
             return False
         elif kind == "error":
             self.error = payload

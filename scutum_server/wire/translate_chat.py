@@ -6,49 +6,52 @@ from typing import Any, Final
 
 import msgspec
 
-from scutum_server.wire.fields import Document, data_url, impossible, is_set, items, json_object, left_over, obj, text
+from scutum_server.wire.claude import thinks_in, tune
+from scutum_server.wire.fields import Document, data_url, impossible, is_set, items, json_object, obj, text
+from scutum_server.wire.json_schema import for_anthropic
 
 FORMAT: Final = "Anthropic's format"
 JSON_TOOL: Final = "json_answer"
 """The tool whose input is the answer when a client wants JSON of a given schema."""
 
-_PASSED: Final = ("model", "stream", "top_p", "top_k", "thinking")
-_KNOWN: Final = frozenset({
-    *_PASSED, "messages", "max_tokens", "max_completion_tokens", "stop", "temperature", "tools", "tool_choice",
-    "parallel_tool_calls", "response_format", "user", "n", "logprobs", "top_logprobs", "stream_options", "modalities",
-    "functions", "function_call", "audio", "reasoning_effort",
+_PASSED: Final = ("model", "stream", "thinking")
+_TRANSLATED: Final = frozenset({
+    *_PASSED, "messages", "max_tokens", "max_completion_tokens", "stop", "temperature", "top_p", "top_k", "tools",
+    "tool_choice", "parallel_tool_calls", "response_format", "user", "n", "logprobs", "top_logprobs", "stream_options",
+    "modalities", "functions", "function_call", "audio", "reasoning_effort",
 })  # fmt: skip
-_MAX_TEMPERATURE: Final = 1.0
-_EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+_LEFT_OUT: Final = frozenset({
+    "frequency_penalty", "logit_bias", "metadata", "moderation", "prediction", "presence_penalty", "prompt_cache_key",
+    "prompt_cache_options", "prompt_cache_retention", "safety_identifier", "seed", "service_tier", "store", "verbosity",
+    "web_search_options",
+})  # fmt: skip
+"""Fields of chat for which Anthropic's format has no word."""
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 def to_messages(chat: Document, max_tokens: int, *, has_schemas: bool = False) -> tuple[Document, list[str]]:
     """The request, and the names of fields that were left out; raises InvalidInput for what cannot be said.
 
-    `has_schemas` says that the server takes a JSON schema for its answer.
+    `has_schemas` says that the server takes JSON schemas for its answer and its tools' inputs. Fields that chat does
+    not know are the provider's own, and pass.
     """
     _refuse(chat)
-    dropped = left_over(chat, _KNOWN)
+    dropped = [name for name in chat if name in _LEFT_OUT and is_set(chat[name])]
     system, turns = _conversation(chat["messages"])
     bound = chat.get("max_completion_tokens") or chat.get("max_tokens") or max_tokens
     made: Document = {"model": chat["model"], "max_tokens": bound, "messages": turns}
     made |= {name: chat[name] for name in _PASSED if chat.get(name) is not None}
+    made |= {name: chat[name] for name in chat.keys() - _TRANSLATED - _LEFT_OUT}
     stop = chat.get("stop")
     if stop:
         made["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    temperature = chat.get("temperature")
-    if isinstance(temperature, int | float):
-        made["temperature"] = min(temperature, _MAX_TEMPERATURE)
-        if temperature > _MAX_TEMPERATURE:
-            dropped.append("temperature>1")
     if isinstance(chat.get("user"), str):
         made["metadata"] = {"user_id": chat["user"]}
-    _put_tools(made, chat, dropped)
-    if chat.get("reasoning_effort") in _EFFORTS:
-        made["output_config"] = {"effort": _EFFORTS[chat["reasoning_effort"]]}
+    _put_tools(made, chat, dropped, has_schemas=has_schemas)
     _put_format(made, system, chat.get("response_format"), has_schemas=has_schemas)
     if system:
         made["system"] = system
+    tune(made, chat, dropped)
     return made, dropped
 
 
@@ -133,9 +136,9 @@ def _source(url: object, where: str) -> Document:
 def _assistant(message: Document, where: str) -> list[Document]:
     if is_set(message.get("function_call")):
         raise impossible("The old field `function_call` (use `tool_calls`)", where, FORMAT)
-    blocks = _blocks(message.get("content"), f"{where}.content")
-    if not blocks and message.get("refusal"):
-        blocks = _blocks(message["refusal"], f"{where}.refusal")
+    blocks = _thoughts(message, where)
+    said = _blocks(message.get("content"), f"{where}.content")
+    blocks += said or (_blocks(message["refusal"], f"{where}.refusal") if message.get("refusal") else [])
     for place, call in items(message.get("tool_calls") or [], f"{where}.tool_calls"):
         if call.get("type", "function") != "function":
             raise impossible(f"A tool call of the type {call['type']!r}", place, FORMAT)
@@ -151,6 +154,12 @@ def _assistant(message: Document, where: str) -> list[Document]:
     return blocks
 
 
+def _thoughts(message: Document, where: str) -> list[Document]:
+    """The signed thoughts that an answer came with: Anthropic wants them back before the results of its calls."""
+    found = [block for _, block in items(message.get("thinking_blocks") or [], f"{where}.thinking_blocks")]
+    return [block for block in found if block.get("type") in _THOUGHTS]
+
+
 def _result(message: Document, where: str) -> Document:
     block: Document = {
         "type": "tool_result",
@@ -160,7 +169,7 @@ def _result(message: Document, where: str) -> Document:
     return block | ({"content": content} if content else {})
 
 
-def _put_tools(made: Document, chat: Document, dropped: list[str]) -> None:
+def _put_tools(made: Document, chat: Document, dropped: list[str], *, has_schemas: bool) -> None:
     tools: list[Document] = []
     for where, tool in items(chat.get("tools") or [], "tools"):
         if tool.get("type") != "function":
@@ -172,8 +181,12 @@ def _put_tools(made: Document, chat: Document, dropped: list[str]) -> None:
             entry["description"] = function["description"]
         if tool.get("cache_control") is not None:
             entry["cache_control"] = tool["cache_control"]
-        if function.get("strict") and "tools.strict" not in dropped:
-            dropped.append("tools.strict")
+        if function.get("strict"):
+            enforced = for_anthropic(schema) if has_schemas else None
+            if enforced is not None:
+                entry |= {"input_schema": enforced, "strict": True}
+            elif "tools.strict" not in dropped:
+                dropped.append("tools.strict")
         tools.append(entry)
     if not tools:
         return
@@ -215,11 +228,11 @@ def _put_format(made: Document, system: list[Document], wanted: Any, *, has_sche
         raise impossible(f"A response format of the type {kind!r}", "response_format", FORMAT)
     described = obj(wanted.get("json_schema"), "response_format.json_schema")
     schema = obj(described.get("schema") or {"type": "object"}, "response_format.json_schema.schema")
-    if has_schemas:
-        made["output_config"] = made.get("output_config", {}) | {"format": {"type": "json_schema", "schema": schema}}
+    enforced = for_anthropic(schema) if has_schemas else None
+    if enforced is not None:
+        made["output_config"] = made.get("output_config", {}) | {"format": {"type": "json_schema", "schema": enforced}}
         return
-    thinks = isinstance(made.get("thinking"), dict) and made["thinking"].get("type") != "disabled"
-    if "tools" in made or thinks or schema.get("type") != "object":
+    if "tools" in made or thinks_in(made) or schema.get("type") != "object":
         spelt = msgspec.json.encode(schema).decode()
         words = f"Answer with JSON that is valid against this schema, and nothing else, no code fence: {spelt}"
         system.append({"type": "text", "text": words})

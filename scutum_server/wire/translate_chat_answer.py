@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Final
 
@@ -18,30 +19,35 @@ _FINISH: Final = {
     "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "max_tokens": "length",
     "model_context_window_exceeded": "length", "tool_use": "tool_calls", "refusal": "content_filter",
 }  # fmt: skip
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 def to_chat(message: Document, *, json_tool: bool) -> Document:
     """The completion; `json_tool` says that the answer was asked for as the input of JSON_TOOL. Raises InvalidInput."""
     texts: list[str] = []
     thoughts: list[str] = []
+    signed: list[Document] = []
     calls: list[Document] = []
     spoken_by_tool = False
     for _, block in items(message.get("content"), "content"):
         kind = block.get("type")
         if kind == "text":
             texts.append(str(block.get("text") or ""))
-        elif kind == "thinking":
+        elif kind in _THOUGHTS:
             thoughts.append(str(block.get("thinking") or ""))
+            signed += _signed(block)
         elif kind == "tool_use":
-            arguments = msgspec.json.encode(block.get("input") or {}).decode()
+            arguments = spelt(block.get("input"))
             if json_tool and block.get("name") == JSON_TOOL:
                 spoken_by_tool = True
                 texts.append(arguments)
             else:
                 calls.append(_call(block, arguments))
     said: Document = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
-    if thoughts:
+    if any(thoughts):
         said["reasoning_content"] = "".join(thoughts)
+    if signed:
+        said["thinking_blocks"] = signed
     if calls:
         said["tool_calls"] = calls
     finish = _finish(message.get("stop_reason"), spoken_by_tool=spoken_by_tool)
@@ -54,6 +60,18 @@ def to_chat(message: Document, *, json_tool: bool) -> Document:
         "choices": [{"index": 0, "message": said, "logprobs": None, "finish_reason": finish}],
         "usage": usage_of(obj(usage, "usage")) if usage is not None else None,
     }
+
+
+def spelt(arguments: Any) -> str:
+    """JSON with the blanks that Anthropic's streams have in it: an answer is the same text, whole and streamed."""
+    return json.dumps(arguments or {}, ensure_ascii=False)
+
+
+def _signed(block: Document) -> list[Document]:
+    """A block of thoughts as the provider wants it back, or nothing where it does not sign them."""
+    if block.get("type") == "thinking" and not block.get("signature"):
+        return []
+    return [{name: value for name, value in block.items() if not name.startswith("_")}]
 
 
 def usage_of(usage: Document) -> Document | None:
@@ -101,6 +119,8 @@ class MessagesToChat:
         self._counts: Document = {}
         self._calls = 0
         self._open: Document = {}
+        self._thought: list[str] = []
+        self._signature: list[str] = []
         self._spoke_by_tool = False
 
     def feed(self, data: bytes) -> bytes:
@@ -157,16 +177,30 @@ class MessagesToChat:
         if kind == "text_delta":
             return self._chunk({"content": delta.get("text") or ""})
         if kind == "thinking_delta":
-            return self._chunk({"reasoning_content": delta.get("thinking") or ""})
+            self._thought.append(str(delta.get("thinking") or ""))
+            return self._chunk({"reasoning_content": self._thought[-1]})
+        if kind == "signature_delta":
+            self._signature.append(str(delta.get("signature") or ""))
         if kind == "input_json_delta" and delta.get("partial_json"):
             return self._arguments(str(delta["partial_json"]))
         return b""
 
     def _stop(self) -> bytes:
-        """A tool's input that never came in pieces is said now: a client must be able to parse what it got."""
-        if self._open.get("type") == "tool_use" and not self._open["_sent"]:
-            return self._arguments(msgspec.json.encode(self._open.get("input") or {}).decode())
-        return b""
+        """A tool's input that never came in pieces is said now: a client must be able to parse what it got.
+
+        Signed thoughts are told as a whole, for a client that sends them back.
+        """
+        kind = self._open.get("type")
+        if kind == "tool_use" and not self._open["_sent"]:
+            return self._arguments(spelt(self._open.get("input")))
+        if kind not in _THOUGHTS:
+            return b""
+        block = self._open
+        if kind == "thinking":
+            block |= {"thinking": "".join(self._thought), "signature": "".join(self._signature)}
+        self._thought, self._signature = [], []
+        signed = _signed(block)
+        return self._chunk({"thinking_blocks": signed}) if signed else b""
 
     def _arguments(self, piece: str) -> bytes:
         self._open["_sent"] = True

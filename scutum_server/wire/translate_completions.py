@@ -6,21 +6,25 @@ from typing import Final
 
 import msgspec
 
+from scutum_server.wire import gpt
 from scutum_server.wire.events import Splitter, payload_of
-from scutum_server.wire.fields import Document, impossible, is_set, items, left_over, obj
+from scutum_server.wire.fields import Document, impossible, is_set, items, obj
 from scutum_server.wire.sse import DONE
 
 _PASSED: Final = (
     "model", "stream", "stream_options", "temperature", "top_p", "n", "stop", "seed", "user", "presence_penalty",
     "frequency_penalty", "logit_bias",
 )  # fmt: skip
-_KNOWN: Final = frozenset({*_PASSED, "prompt", "max_tokens", "best_of", "echo", "suffix", "logprobs"})
+_TRANSLATED: Final = frozenset({*_PASSED, "prompt", "max_tokens", "best_of", "echo", "suffix", "logprobs"})
 _DEFAULT_MAX_TOKENS: Final = 16
 """What OpenAI's completions generate when no bound is set."""
 
 
 def to_chat(request: Document, cap_field: str) -> tuple[Document, list[str]]:
-    """The request, and the names of fields that were left out; raises InvalidInput for what chat has no word for."""
+    """The request, and the names of fields that were left out; raises InvalidInput for what chat has no word for.
+
+    Fields that completions do not know are the provider's own, and pass.
+    """
     for name in ("echo", "suffix", "logprobs"):
         if is_set(request.get(name)):
             raise impossible(f"The field `{name}` of text completions", name, "chat")
@@ -32,9 +36,12 @@ def to_chat(request: Document, cap_field: str) -> tuple[Document, list[str]]:
     if not isinstance(prompt, str):
         raise impossible("A prompt that is not one text", "prompt", "chat")
     chat: Document = {name: request[name] for name in _PASSED if request.get(name) is not None}
+    chat |= {name: request[name] for name in request.keys() - _TRANSLATED}
     chat["messages"] = [{"role": "user", "content": prompt}]
-    chat[cap_field] = request.get("max_tokens") or _DEFAULT_MAX_TOKENS
-    return chat, left_over(request, _KNOWN)
+    chat[gpt.cap_field(request["model"], cap_field)] = request.get("max_tokens") or _DEFAULT_MAX_TOKENS
+    dropped: list[str] = []
+    gpt.without_sampling(chat, dropped)
+    return chat, dropped
 
 
 def to_completion(chat: Document) -> Document:

@@ -6,24 +6,37 @@ from typing import Any, Final
 
 import msgspec
 
-from scutum_server.wire.fields import Document, impossible, items, left_over, obj, text
+from scutum_server.wire import gpt
+from scutum_server.wire.fields import Document, impossible, is_set, items, left_over, obj, text
+from scutum_server.wire.json_schema import is_strict
 
 FORMAT: Final = "OpenAI's chat format"
 
 _PASSED: Final = ("model", "stream", "temperature", "top_p")
-_KNOWN: Final = frozenset({
+_TRANSLATED: Final = frozenset({
     *_PASSED, "messages", "system", "max_tokens", "stop_sequences", "tools", "tool_choice", "metadata", "thinking",
     "output_config", "output_format",
 })  # fmt: skip
+_LEFT_OUT: Final = frozenset({
+    "betas", "billing_policy", "cache_control", "compaction", "container", "context_management", "diagnostics",
+    "fallback_credit_token", "fallbacks", "inference_geo", "mcp_servers", "service_tier", "speed", "thread", "top_k",
+    "user_profile_id", "workspace_id",
+})  # fmt: skip
+"""Fields of Messages for which chat has no word."""
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 def to_chat(request: Document, cap_field: str) -> tuple[Document, list[str]]:
-    """The request, and the names of fields that were left out; raises InvalidInput for what cannot be said."""
-    dropped = left_over(request, _KNOWN)
+    """The request, and the names of fields that were left out; raises InvalidInput for what cannot be said.
+
+    Fields that Messages does not know are the provider's own, and pass.
+    """
+    dropped = [name for name in request if name in _LEFT_OUT and is_set(request[name])]
     chat: Document = {name: request[name] for name in _PASSED if request.get(name) is not None}
+    chat |= {name: request[name] for name in request.keys() - _TRANSLATED - _LEFT_OUT}
     chat["messages"] = _conversation(request, dropped)
-    chat[cap_field] = request["max_tokens"]
+    chat[gpt.cap_field(request["model"], cap_field)] = request["max_tokens"]
+    gpt.without_sampling(chat, dropped)
     if request.get("stop_sequences"):
         chat["stop"] = request["stop_sequences"]
     metadata = obj(request.get("metadata") or {}, "metadata")
@@ -31,12 +44,25 @@ def to_chat(request: Document, cap_field: str) -> tuple[Document, list[str]]:
         chat["user"] = metadata["user_id"]
     _put_tools(chat, request, dropped)
     _put_format(chat, request, dropped)
-    thinking = request.get("thinking")
-    if thinking is not None and obj(thinking, "thinking").get("type") != "disabled":
-        dropped.append("thinking")
+    _put_effort(chat, request, dropped)
     if b'"cache_control"' in msgspec.json.encode(request):
         dropped.append("cache_control")
     return chat, list(dict.fromkeys(dropped))
+
+
+def _put_effort(chat: Document, request: Document, dropped: list[str]) -> None:
+    """A wish to think is told to models that are known to hear it."""
+    thinking = obj(request.get("thinking") or {}, "thinking")
+    effort = gpt.effort_of(thinking, obj(request.get("output_config") or {}, "output_config").get("effort"))
+    if effort is None:
+        return
+    if gpt.reasons(request["model"]):
+        chat["reasoning_effort"] = effort
+        return
+    if thinking.get("type") in {"enabled", "adaptive"}:
+        dropped.append("thinking")
+    else:
+        dropped.append("output_config.effort")
 
 
 def _conversation(request: Document, dropped: list[str]) -> list[Document]:
@@ -143,7 +169,9 @@ def _put_tools(chat: Document, request: Document, dropped: list[str]) -> None:
             function["description"] = tool["description"]
         function["parameters"] = tool.get("input_schema") or {"type": "object", "properties": {}}
         if tool.get("strict") is not None:
-            function["strict"] = tool["strict"]
+            function["strict"] = bool(tool["strict"]) and is_strict(function["parameters"])
+            if tool["strict"] and not function["strict"]:
+                dropped.append("tools.strict")
         others = left_over(tool, ("type", "name", "description", "input_schema", "strict", "cache_control"))
         dropped += [f"tools.{name}" for name in others]
         tools.append({"type": "function", "function": function})
@@ -166,14 +194,13 @@ def _put_tools(chat: Document, request: Document, dropped: list[str]) -> None:
 
 def _put_format(chat: Document, request: Document, dropped: list[str]) -> None:
     config = obj(request.get("output_config") or {}, "output_config")
-    dropped += [f"output_config.{name}" for name in left_over(config, ("format",))]
+    dropped += [f"output_config.{name}" for name in left_over(config, ("format", "effort"))]
     wanted: Any = config.get("format") or request.get("output_format")
     if wanted is None:
         return
     kind = obj(wanted, "output_config.format").get("type")
     if kind != "json_schema":
         raise impossible(f"An output format of the type {kind!r}", "output_config.format", FORMAT)
-    chat["response_format"] = {
-        "type": "json_schema",
-        "json_schema": {"name": "answer", "schema": wanted.get("schema") or {}, "strict": True},
-    }
+    schema = wanted.get("schema") or {}
+    described = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+    chat["response_format"] = {"type": "json_schema", "json_schema": described}

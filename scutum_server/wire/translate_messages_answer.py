@@ -44,7 +44,7 @@ def to_message(completion: Document, *, thinks: bool) -> Document:
                 "input": json_object(function.get("arguments"), f"{where}.function.arguments"),
             }
         )
-    reason = obj(choice, "choices[0]").get("finish_reason")
+    reason, stop = obj(choice, "choices[0]").get("finish_reason"), stop_in(obj(choice, "choices[0]"))
     calls = any(block["type"] == "tool_use" for block in content)
     return {
         "id": str(completion.get("id") or new_id("msg")),
@@ -52,8 +52,8 @@ def to_message(completion: Document, *, thinks: bool) -> Document:
         "role": "assistant",
         "model": str(completion.get("model") or ""),
         "content": content,
-        "stop_reason": stop_reason(reason, calls=calls, refused=bool(said.get("refusal"))),
-        "stop_sequence": None,
+        "stop_reason": "stop_sequence" if stop else stop_reason(reason, calls=calls, refused=bool(said.get("refusal"))),
+        "stop_sequence": stop,
         "usage": usage_of(completion.get("usage")),
     }
 
@@ -62,6 +62,12 @@ def reasoning_in(said: Document) -> str:
     """The reasoning in a message or delta: servers of OpenAI's format call it by one of two names."""
     thought = said.get("reasoning_content") or said.get("reasoning")
     return thought if isinstance(thought, str) else ""
+
+
+def stop_in(choice: Document) -> str | None:
+    """The stop sequence that ended an answer, where the server says it: OpenAI's does not, vLLM and others do."""
+    stop = choice.get("stop_reason")
+    return stop if isinstance(stop, str) and choice.get("finish_reason") == "stop" else None
 
 
 def stop_reason(reason: Any, *, calls: bool, refused: bool) -> str:
@@ -99,6 +105,7 @@ class ChatToMessages:
         self._begun = False
         self._usage: Any = None
         self._reason: Any = None
+        self._stop: str | None = None
         self._refused = False
         self._blocks = 0
         self._open: tuple[str, int] | None = None
@@ -111,7 +118,7 @@ class ChatToMessages:
     def finish(self) -> bytes:
         """Closes the open block and tells why the answer ended and what was used."""
         reason = stop_reason(self._reason, calls=bool(self._calls), refused=self._refused)
-        delta = {"stop_reason": reason, "stop_sequence": None}
+        delta = {"stop_reason": "stop_sequence" if self._stop else reason, "stop_sequence": self._stop}
         end = {"type": "message_delta", "delta": delta, "usage": usage_of(self._usage)}
         return self._begin({}) + self._close() + event("message_delta", end)
 
@@ -129,6 +136,7 @@ class ChatToMessages:
             if choice.get("index") in {0, None}:
                 out += self._delta(obj(choice.get("delta") or {}, "delta"))
                 self._reason = choice.get("finish_reason") or self._reason
+                self._stop = stop_in(choice) or self._stop
         self.ended = self._reason is not None
         return out
 

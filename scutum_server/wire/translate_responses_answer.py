@@ -9,13 +9,17 @@ import msgspec
 
 from scutum_server.wire.chat import Usage
 from scutum_server.wire.fields import Document, items, obj
-from scutum_server.wire.translate_messages_answer import new_id
+from scutum_server.wire.translate_messages_answer import new_id, reasoning_in
+from scutum_server.wire.translate_responses import ENCRYPTED, sealed
 
 _ECHOED: Final[Document] = {
-    "instructions": None, "max_output_tokens": None, "metadata": {}, "parallel_tool_calls": True, "temperature": None,
-    "tool_choice": "auto", "tools": [], "top_p": None,
+    "background": False, "instructions": None, "max_output_tokens": None, "max_tool_calls": None, "metadata": {},
+    "parallel_tool_calls": True, "prompt_cache_key": None, "safety_identifier": None, "temperature": 1.0,
+    "tool_choice": "auto", "tools": [], "top_logprobs": 0, "top_p": 1.0, "truncation": "disabled",
 }  # fmt: skip
 """What a response repeats of its request, and what it says when the request did not."""
+SEALS: Final = "_seals"
+"""Whether the client wants its reasoning items sealed; never sent."""
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -24,7 +28,7 @@ def frame_of(request: Document) -> Document:
     echoed = {name: default if request.get(name) is None else request[name] for name, default in _ECHOED.items()}
     reasoning = request.get("reasoning") or {}
     wanted = request.get("text") or {}
-    echoed["tools"] = [{"strict": None, "parameters": None} | tool for tool in echoed["tools"]]
+    echoed["tools"] = [{"description": None, "strict": None, "parameters": None} | tool for tool in echoed["tools"]]
     if request.get("user") is not None:
         echoed["user"] = request["user"]
     return {
@@ -32,17 +36,21 @@ def frame_of(request: Document) -> Document:
         "object": "response",
         "created_at": int(time.time()),
         "status": "in_progress",
-        "background": False,
+        "completed_at": None,
         "error": None,
         "incomplete_details": None,
         "model": request["model"],
         "output": [],
         "previous_response_id": None,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
         "reasoning": {"effort": reasoning.get("effort"), "summary": None},
         "service_tier": "default",
+        # Nothing is kept here: a response that a translation made cannot be asked for again.
+        "store": False,
         "text": {"format": wanted.get("format") or {"type": "text"}},
-        "truncation": "disabled",
         "usage": None,
+        SEALS: ENCRYPTED in (request.get("include") or ()),
         **echoed,
     }
 
@@ -52,7 +60,7 @@ def to_response(completion: Document, frame: Document) -> Document:
     choice = next((choice for _, choice in items(completion.get("choices"), "choices")), None)
     choice = obj(choice, "choices[0]")
     said = obj(choice.get("message"), "choices[0].message")
-    output: list[Document] = []
+    output = reasoning_items(reasoning_in(said), said.get("thinking_blocks") or [], frame)
     content: list[Document] = []
     if said.get("content"):
         logprobs = (choice.get("logprobs") or {}).get("content") or []
@@ -65,6 +73,7 @@ def to_response(completion: Document, frame: Document) -> Document:
         output.append(message_item(new_id("msg"), content, "completed"))
     output += [call_item(new_id("fc"), call, str(call.get("arguments") or "{}"), "completed") for call in calls]
     model = completion.get("model")
+    frame = public(frame)
     return ended(frame | ({"model": model} if model else {}), output, choice.get("finish_reason"), completion)
 
 
@@ -96,6 +105,26 @@ def usage_of(usage: Any) -> Document | None:
         "output_tokens_details": {"reasoning_tokens": counts.reasoning},
         "total_tokens": counts.prompt_tokens + given,
     }
+
+
+def reasoning_items(thought: str, signed: list[Document], frame: Document) -> list[Document]:
+    """The item that tells an answer's reasoning, if there is any; sealed for a client that wants to send it back."""
+    if not thought and not signed:
+        return []
+    item = reasoning_item(new_id("rs"), thought)
+    if frame.get(SEALS) and signed:
+        item["encrypted_content"] = sealed(signed)
+    return [item]
+
+
+def reasoning_item(item_id: str, thought: str) -> Document:
+    summary = [{"type": "summary_text", "text": thought}] if thought else []
+    return {"id": item_id, "type": "reasoning", "summary": summary}
+
+
+def public(frame: Document) -> Document:
+    """`frame` without what it only holds for us."""
+    return {name: value for name, value in frame.items() if name != SEALS}
 
 
 def text_part(text: str, logprobs: list[Any]) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -10,12 +10,28 @@ from msgspec import Struct
 from scutum_server.wire.errors import error_in
 from scutum_server.wire.events import Splitter, event, payload_of
 from scutum_server.wire.fields import Document, items, obj
-from scutum_server.wire.translate_messages_answer import new_id
-from scutum_server.wire.translate_responses_answer import call_item, ended, message_item, text_part
+from scutum_server.wire.sse import DONE
+from scutum_server.wire.translate_messages_answer import new_id, reasoning_in
+from scutum_server.wire.translate_responses import sealed
+from scutum_server.wire.translate_responses_answer import (
+    SEALS,
+    call_item,
+    ended,
+    message_item,
+    public,
+    reasoning_item,
+    text_part,
+)
+
+_PREFIXES: Final = {"call": "fc", "reasoning": "rs"}
+"""Of items that are no messages."""
 
 
 class _Item(Struct):
-    """One item of the output while it grows: a message's text (or refusal), or a call's arguments."""
+    """One item of the output while it grows: a message's text (or refusal), a call's arguments, or reasoning.
+
+    `call` is what else the item says: a call's id and name, or sealed thoughts.
+    """
 
     index: int
     id: str
@@ -28,6 +44,8 @@ class _Item(Struct):
         said, status = "".join(self.said), "completed" if done else "in_progress"
         if self.kind == "call":
             return call_item(self.id, self.call, (said or "{}") if done else "", status)
+        if self.kind == "reasoning":
+            return reasoning_item(self.id, said if done else "") | self.call
         return message_item(self.id, [self.part(done=done)] if done else [], status)
 
     def part(self, *, done: bool) -> Document:
@@ -44,7 +62,9 @@ class ChatToResponses:
         self.ended = False
         self.last = b""
         self._splitter = Splitter()
-        self._frame = frame
+        self._seals = bool(frame.get(SEALS))
+        self._frame = public(frame)
+        self._signed: list[Document] = []
         self._sequence = 0
         self._begun = False
         self._items: list[_Item] = []
@@ -60,11 +80,11 @@ class ChatToResponses:
     def finish(self) -> bytes:
         """Closes what is open, and prepares the last event."""
         out = self._begin({}) + self._close()
-        if not self._items:
+        if all(item.kind == "reasoning" for item in self._items):
             out += self._start("text", {}) + self._close()
         output = [item.document(done=True) for item in self._items]
         whole = ended(self._frame, output, self._reason, {"usage": self._usage})
-        self.last = self._event(f"response.{whole['status']}", {"response": whole})
+        self.last = self._event(f"response.{whole['status']}", {"response": whole}) + DONE
         return out
 
     def _chunk(self, payload: bytes) -> bytes:
@@ -95,6 +115,11 @@ class ChatToResponses:
 
     def _delta(self, delta: Document, choice: Document) -> bytes:
         out = b""
+        thought = reasoning_in(delta)
+        if thought:
+            out += self._think(thought)
+        if delta.get("thinking_blocks"):
+            out += self._keep(delta["thinking_blocks"])
         if isinstance(delta.get("content"), str) and delta["content"]:
             logprobs = (choice.get("logprobs") or {}).get("content") or []
             out += self._say("text", delta["content"], logprobs)
@@ -125,13 +150,34 @@ class ChatToResponses:
             return out + self._about(item, "response.refusal.delta", content_index=0, delta=piece)
         return out + self._about(item, "response.output_text.delta", content_index=0, delta=piece, logprobs=logprobs)
 
+    def _think(self, piece: str) -> bytes:
+        out = b""
+        if self._open is None or self._open.kind != "reasoning":
+            out = self._close() + self._start("reasoning", {})
+        item = self._items[-1]
+        if not item.said:
+            part = {"type": "summary_text", "text": ""}
+            out += self._about(item, "response.reasoning_summary_part.added", summary_index=0, part=part)
+        item.said.append(piece)
+        return out + self._about(item, "response.reasoning_summary_text.delta", summary_index=0, delta=piece)
+
+    def _keep(self, signed: list[Document]) -> bytes:
+        """Thoughts whose provider wants them back; they come before the item is done."""
+        if not self._seals:
+            return b""
+        out = b""
+        if self._open is None or self._open.kind != "reasoning":
+            out = self._close() + self._start("reasoning", {})
+        self._signed += signed
+        return out
+
     def _start(self, kind: str, call: Document) -> bytes:
-        item = _Item(len(self._items), new_id("fc" if kind == "call" else "msg"), kind, call, [], [])
+        item = _Item(len(self._items), new_id(_PREFIXES.get(kind, "msg")), kind, call, [], [])
         self._items.append(item)
         self._open = item
         added = {"output_index": item.index, "item": item.document(done=False)}
         out = self._event("response.output_item.added", added)
-        if kind != "call":
+        if kind not in _PREFIXES:
             out += self._about(item, "response.content_part.added", content_index=0, part=item.part(done=False))
         return out
 
@@ -143,6 +189,8 @@ class ChatToResponses:
         if item.kind == "call":
             name = str(item.call.get("name") or "")
             out = self._about(item, "response.function_call_arguments.done", arguments=said or "{}", name=name)
+        elif item.kind == "reasoning":
+            out = self._end_thought(item, said)
         else:
             if item.kind == "refusal":
                 out = self._about(item, "response.refusal.done", content_index=0, refusal=said)
@@ -151,6 +199,16 @@ class ChatToResponses:
             out += self._about(item, "response.content_part.done", content_index=0, part=item.part(done=True))
         done = {"output_index": item.index, "item": item.document(done=True)}
         return out + self._event("response.output_item.done", done)
+
+    def _end_thought(self, item: _Item, said: str) -> bytes:
+        if self._signed:
+            item.call = {"encrypted_content": sealed(self._signed)}
+            self._signed = []
+        if not said:
+            return b""
+        part = {"type": "summary_text", "text": said}
+        out = self._about(item, "response.reasoning_summary_text.done", summary_index=0, text=said)
+        return out + self._about(item, "response.reasoning_summary_part.done", summary_index=0, part=part)
 
     def _about(self, item: _Item, kind: str, /, **fields: Any) -> bytes:
         return self._event(kind, {"item_id": item.id, "output_index": item.index, **fields})

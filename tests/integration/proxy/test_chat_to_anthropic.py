@@ -190,7 +190,7 @@ async def test_a_schema_goes_into_its_field_where_the_server_has_it(
     )  # fmt: skip
     assert said.choices[0].message.content == '{"city":"Bern"}'
     assert upstream.requests[0].json["output_config"] == {
-        "effort": "low", "format": {"type": "json_schema", "schema": CITY["schema"]},
+        "effort": "low", "format": {"type": "json_schema", "schema": CITY["schema"] | {"additionalProperties": False}},
     }  # fmt: skip
 
 
@@ -205,12 +205,12 @@ async def test_beside_tools_a_schema_is_an_instruction(proxy: Proxy, upstream: U
 async def test_what_cannot_be_said_is_listed(proxy: Proxy, upstream: Upstream, model: str) -> None:
     upstream.says(answer(wire.message(wire.text("hi"))))
     status, headers, _ = await ask(
-        proxy, model, seed=7, frequency_penalty=0, of_the_future={"a": 1}, top_k=5, temperature=1.7, **{"bad\r\nname": 1}
+        proxy, model, seed=7, frequency_penalty=0, of_the_future={"a": 1}, top_k=5, temperature=1.7
     )
     assert status == 200
-    assert headers["x-scutum-dropped"] == "seed, of_the_future, bad%0D%0Aname, temperature>1"
+    assert headers["x-scutum-dropped"] == "seed, temperature>1"
     asked = upstream.requests[0].json
-    assert (asked["top_k"], asked["temperature"]) == (5, 1.0)
+    assert (asked["top_k"], asked["temperature"], asked["of_the_future"]) == (5, 1.0, {"a": 1})
     assert "seed" not in asked
 
 

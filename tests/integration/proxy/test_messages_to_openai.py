@@ -207,8 +207,10 @@ async def test_what_cannot_be_said_is_listed(proxy: Proxy, upstream: Upstream, m
              messages=[*QUESTION, thought, *QUESTION]),
     )  # fmt: skip
     assert status == 200
-    assert headers["x-scutum-dropped"] == "top_k, of_the_future, thinking, cache_control"
-    assert upstream.requests[0].json["messages"][2] == {"role": "assistant", "content": "yes"}
+    assert headers["x-scutum-dropped"] == "top_k, thinking, cache_control"
+    asked = upstream.requests[0].json
+    assert asked["messages"][2] == {"role": "assistant", "content": "yes"}
+    assert asked["of_the_future"] == 1
 
 
 @pytest.mark.parametrize(

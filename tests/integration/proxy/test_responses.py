@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures import anthropic_wire, chat_wire
 from tests.fixtures.gateway import Proxy
 from tests.fixtures.openai_schema import validate
-from tests.fixtures.upstream import LAST, STREAM_HEAD, Upstream, answer, chunk
+from tests.fixtures.upstream import DONE, LAST, STREAM_HEAD, Upstream, answer, chunk
 from tests.integration.proxy.scripted import ask_path, error, provide, record_for
 
 WEATHER = {
@@ -39,7 +39,7 @@ def named(kind: str, **fields: Any) -> bytes:
 
 
 def events_in(raw: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line[6:]) for line in raw.decode().splitlines() if line.startswith("data: ")]
+    return [json.loads(line[6:]) for line in raw.decode().splitlines() if line.startswith("data: {")]
 
 
 # -- providers that have it
@@ -80,7 +80,7 @@ async def test_where_it_is_native_streams_pass(
     ]
     upstream.says(STREAM_HEAD, *(chunk(each) for each in sent), LAST)
     _, _, raw = await ask(proxy, model, stream=True)
-    assert raw == sent[0] + sent[1] + b": x-scutum-cost=0\n\n" + sent[2]
+    assert raw == sent[0] + sent[1] + b": x-scutum-cost=0\n\n" + sent[2] + DONE
     stream = await chat_client.responses.create(model=model, input="hello", stream=True)
     assert [event.type async for event in stream][-1] == "response.completed"
     record = (await record_for_all(proxy, model))[0]
@@ -321,10 +321,10 @@ async def test_what_cannot_be_said_is_listed(proxy: Proxy, upstream: Upstream, p
     given = [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "hello"}]
     status, headers, _ = await ask(
         proxy, model, input=given, store=True, truncation="auto", text={"verbosity": "low"}, reasoning={"effort": "low"},
-        include=["reasoning.encrypted_content"],
+        include=["file_search_call.results", "bad\r\nname"],
     )  # fmt: skip
     assert status == 200
-    dropped = "store, truncation, input.reasoning, include:reasoning.encrypted_content, text.verbosity"
+    dropped = "store, truncation, input.reasoning, include:file_search_call.results, include:bad%0D%0Aname, text.verbosity"
     assert headers["x-scutum-dropped"] == dropped
     asked = upstream.requests[0].json
     assert asked.get("reasoning_effort", asked.get("output_config", {}).get("effort")) == "low"

@@ -80,7 +80,7 @@ def known_fields() -> list[str]:
     from scutum_server.wire import translate_chat, translate_completions, translate_messages, translate_responses
 
     modules = (translate_chat, translate_completions, translate_messages, translate_responses)
-    return sorted({name for module in modules for name in module._KNOWN} - {"model", "stream"})
+    return sorted({name for module in modules for name in module._TRANSLATED | getattr(module, "_LEFT_OUT", set())} - {"model", "stream"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,7 +124,7 @@ def steady(raw: bytes) -> str:
     """Without what differs from call to call."""
     import re
 
-    return re.sub(r"(resp|msg|fc)_[0-9a-f]{24}|\"(created|created_at|completed_at)\":\d+", "", raw.decode())
+    return re.sub(r"(resp|msg|fc|rs)_[0-9a-f]{24}|\"(created|created_at|completed_at)\":\d+", "", raw.decode())
 
 
 @pytest.mark.parametrize("kind", KINDS)
