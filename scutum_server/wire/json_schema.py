@@ -17,7 +17,7 @@ _LISTED: Final = ("anyOf", "allOf", "oneOf", "prefixItems")
 
 
 def for_anthropic(schema: Any) -> Document | None:
-    """`schema` as Anthropic's servers enforce it, objects closed, bounds told in words; None if its sense would change."""
+    """`schema` as Anthropic's servers enforce it: closed, bounds told in words; None if its sense would change."""
     if not isinstance(schema, dict):
         return None
     made: Document = {}
