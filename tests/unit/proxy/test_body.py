@@ -55,9 +55,42 @@ def test_duplicates_are_gone_and_ours_is_what_the_check_saw(body: bytes) -> None
     assert [pair for pair in sent if pair[0] == "model"] == [("model", "b")]
 
 
-def test_an_untouched_body_keeps_its_bytes() -> None:
-    body = '{ "messages" : [ 1.50, "é" ],\n "model" : "x\\"y" , "z":1e3}'.encode()
-    assert with_model(body, "new") == '{ "messages" : [ 1.50, "é" ],\n "model":"new" , "z":1e3}'.encode()
+def test_values_keep_their_bytes() -> None:
+    body = '{ "messages" : [ 1.50, "é" ,"\\u00e9"],\n "model" : "x\\"y" , "z":1e3,"big":1e400, "a":{"b":1,"b":2}}'.encode()
+    told = '{"messages":[ 1.50, "é" ,"\\u00e9"],"model":"new","z":1e3,"big":1e400,"a":{"b":1,"b":2}}'
+    assert with_model(body, "new") == told.encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"stream":true,"messages":[],"stream":false,"model":"m"}',
+        b'{"model":"m","messages":[],"max_tokens":99999,"max_tokens":5,"n":9,"n":1}',
+        b'{"model":"m","messages":[],"max_tokens":99999,"max_\\u0074okens":5}',
+    ],
+)
+def test_what_we_read_is_what_the_provider_reads(body: bytes) -> None:
+    seen = decode(body, chat.REQUEST)
+    sent = json.loads(with_model(body, "m"), object_pairs_hook=list)
+    names = [name for name, _ in sent]
+    assert len(names) == len(set(names))
+    told = dict(sent)
+    for name in ("stream", "max_tokens", "n"):
+        assert told.get(name) == getattr(seen, name)
+
+
+@pytest.mark.parametrize("name", ["Model", "MODEL", "mODEL", "\u017ftream", "Max_Tokens", "MESSAGES", "to\u006fLs", "N"])
+def test_names_that_differ_from_ours_in_case_only_are_refused(name: str) -> None:
+    for spelt in (json.dumps(name), json.dumps(name, ensure_ascii=False)):
+        body = f'{{"model":"a","messages":[],{spelt}:"b"}}'.encode()
+        with pytest.raises(InvalidInput, match="in case only") as caught:
+            with_model(body, "x")
+        assert caught.value.param == name
+
+
+def test_other_names_may_be_in_any_case() -> None:
+    body = '{"model":"a","messages":[{"Model":1}],"X":1,"Étage":2,"modeL2":3}'.encode()
+    assert json.loads(with_model(body, "x")) == {**json.loads(body), "model": "x"}
 
 
 @given(st.binary(max_size=200))
