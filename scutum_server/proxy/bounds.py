@@ -53,7 +53,7 @@ FREE: Final = Most(0, 0, 0, 0, 0)
 def most(call: Call, deployment: Deployment, card: RateCard, output_tokens: int) -> Most:
     """`output_tokens` are for requests without a maximum of their own."""
     tokens, uses = _input(call, deployment)
-    rates = card.rates(deployment.price, tokens)
+    rates = card.rates(deployment.price, tokens, getattr(call.parsed, "terms", None))
     taken = rates.fixed + rates.input * tokens + rates.use * uses
     if call.endpoint.wire in WITHOUT_OUTPUT:
         return Most(taken, taken, taken, 0, 0)

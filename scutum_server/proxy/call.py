@@ -8,6 +8,7 @@ from random import getrandbits
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
+from scutum_server.proxy.charging import plus, tokens_of
 from scutum_server.proxy.exchange import Exchange
 from scutum_server.proxy.snapshot import NOBODY
 from scutum_server.proxy.tracing import tries_of
@@ -131,8 +132,7 @@ class Call:
     def charge(self, usage: Usage | None, estimate: Tokens | None) -> None:
         """Sets tokens and cost: what the provider reported, else the estimate."""
         if usage is not None and usage.prompt_tokens is not None:
-            output = usage.completion_tokens or 0
-            self.tokens = Tokens(usage.prompt_tokens, output, usage.cached, usage.reasoning, *usage.extras)
+            self.tokens = tokens_of(usage)
             self.usage_source = "reported"
         elif estimate is not None:
             self.tokens = estimate
@@ -201,19 +201,6 @@ class Call:
                 tries=tries_of(self) if self.attempts > 1 else None,
             )
         )
-
-
-def plus(one: Tokens, other: Tokens) -> Tokens:
-    """The tokens of two attempts."""
-    return Tokens(
-        one.input + other.input,
-        one.output + other.output,
-        one.cached + other.cached,
-        one.reasoning + other.reasoning,
-        one.cache_write + other.cache_write,
-        one.cache_write_long + other.cache_write_long,
-        one.searches + other.searches,
-    )
 
 
 def _storable(value: str | None) -> str | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
+from scutum_server.proxy.charging import asked_apart, tokens_of
 from scutum_server.proxy.keyring import Reply
 from scutum_server.proxy.snapshot import Deployment
 from scutum_server.proxy.ways import Way
@@ -68,7 +69,7 @@ def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
     if usage is not None and usage.prompt_tokens is not None:
         call.charge(usage, None)
     elif way.wire != COUNT_TOKENS:
-        call.charge(None, Tokens(input_estimate(call), output_estimate(body)))
+        call.charge(None, Tokens(input_estimate(call), output_estimate(body), apart=asked_apart(call)))
     if way.steps:
         body = answer_through(way.steps, body)
     call.account(200)
@@ -152,9 +153,10 @@ def _charge_stream(call: Call, stream: Passage) -> None:
             output = min(output, limit * (getattr(parsed, "n", None) or 1))
         known = stream.partial
         if known is not None and known.prompt_tokens is not None:
-            estimate = Tokens(known.prompt_tokens, output, known.cached, 0, *known.extras)
+            # What has begun is known from the provider: all but how much it has said.
+            estimate = msgspec.structs.replace(tokens_of(known), output=output, reasoning=0)
         else:
-            estimate = Tokens(input_estimate(call), output)
+            estimate = Tokens(input_estimate(call), output, apart=asked_apart(call))
     call.charge(stream.usage, estimate)
 
 

@@ -6,45 +6,31 @@ and never by a request.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import importlib.metadata
 import ipaddress
 import time
 from collections.abc import Callable
-from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from scutum_server.upstream.rates import Apart, Rates, Terms, Tokens, rates_of, uniform
+
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+    from genai_prices.types import ModelInfo, ModelPrice
+
+__all__ = ("UNKNOWN", "Apart", "Cost", "NanoPrice", "Price", "Pricer", "Terms", "Tokens", "price", "pricer", "window")
 
 _URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 UNKNOWN = "unknown"
-_PER_MILLION = Decimal(1000)
-"""USD per million tokens to nano-USD per token."""
 _RESOLVE_SECONDS = 60.0
 _LARGE_WINDOW = 1_000_000
 
 NanoPrice = Annotated[int, Meta(ge=0, le=10**15)]
-
-
-class Tokens(Struct, frozen=True):
-    """Tokens as providers report them: `cached` and `cache_write` are parts of `input`, `reasoning` of `output`.
-
-    `cache_write_long` are those of `cache_write` that are kept for an hour. `searches` are no tokens: how often the
-    provider searched the web by itself.
-    """
-
-    input: int
-    output: int
-    cached: int = 0
-    reasoning: int = 0
-    cache_write: int = 0
-    cache_write_long: int = 0
-    searches: int = 0
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,50 +51,6 @@ class Cost(Struct, frozen=True):
 Pricer = Callable[[Tokens], Cost]
 
 
-class _Tiered(Struct, frozen=True):
-    """Nano-USD per token; beyond `start` input tokens a tier's price holds for all tokens of the request."""
-
-    base: Decimal
-    tiers: tuple[tuple[int, Decimal], ...] = ()
-
-    def at(self, input_tokens: int) -> Decimal:
-        price = self.base
-        for start, tier in self.tiers:
-            if input_tokens > start:
-                price = tier
-        return price
-
-
-class _Rates(Struct, frozen=True):
-    input: _Tiered
-    output: _Tiered
-    cached: _Tiered
-    cache_write: _Tiered
-    reasoning: _Tiered
-    cache_write_long: _Tiered
-    request: Decimal = Decimal(0)
-    search: Decimal = Decimal(0)
-
-    def nano_usd(self, tokens: Tokens) -> int:
-        """Rounded once, half to even. Parts that a provider reports as more than their whole count as the whole."""
-        total_in, total_out = max(0, tokens.input), max(0, tokens.output)
-        cached = min(max(0, tokens.cached), total_in)
-        written = min(max(0, tokens.cache_write), total_in - cached)
-        reasoning = min(max(0, tokens.reasoning), total_out)
-        exact = self.request + self.input.at(total_in) * (total_in - cached - written)
-        exact += self.output.at(total_in) * (total_out - reasoning)
-        if cached:
-            exact += self.cached.at(total_in) * cached
-        if written:
-            long = min(max(0, tokens.cache_write_long), written)
-            exact += self.cache_write.at(total_in) * (written - long) + self.cache_write_long.at(total_in) * long
-        if reasoning:
-            exact += self.reasoning.at(total_in) * reasoning
-        if tokens.searches > 0:
-            exact += self.search * tokens.searches
-        return int(exact.to_integral_value(ROUND_HALF_EVEN))
-
-
 def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, override: Price | None) -> Pricer:
     """A function of tokens for one deployment, made with the snapshot; about a microsecond a call, and it never fails.
 
@@ -120,8 +62,7 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
         return lambda _: simulated
     if override is not None:
         cached = override.input_nano if override.cached_nano is None else override.cached_nano
-        taken, given, again = (_Tiered(Decimal(each)) for each in (override.input_nano, override.output_nano, cached))
-        fixed = _Rates(taken, given, again, taken, given, taken)
+        fixed = uniform(override.input_nano, override.output_nano, cached)
         return lambda tokens: Cost(fixed.nano_usd(tokens), "operator")
     url = base_url or _URLS.get(provider_kind, "")
     model = None if _is_private(url) else _find(url, upstream_model)
@@ -176,6 +117,9 @@ def _find(base_url: str, upstream_model: str) -> ModelInfo | None:
         found = provider.find_model(upstream_model, all_providers=snapshot.providers)
     except LookupError:
         return None
+    if found is not None and found.price_variants and not any(found is each for each in provider.models):
+        # Another provider's model sold on: the catalogue knows its plain price there, and not that of its tiers.
+        return dataclasses.replace(found, price_variants=None)
     return found
 
 
@@ -186,47 +130,22 @@ def _source() -> str:
 
 def _catalogued(model: ModelInfo) -> Pricer:
     source = _source()
-    if not isinstance(model.prices, list):
-        fixed = _rates(model.prices)
-        return lambda tokens: Cost(fixed.nano_usd(tokens), source)
-    # Prices that change with the date or the time of day are looked up again every minute.
-    now = dt.datetime.now(dt.UTC)
-    held, until = _rates(model.get_prices(now)), time.monotonic() + _RESOLVE_SECONDS
+    # Terms come in a provider's own words: those that the catalogue does not know have the plain price.
+    known = {terms for variant in model.price_variants or () for terms in variant.when.items()}
+    held: dict[Terms | None, Rates] = {}
+    until = 0.0
 
-    def changing(tokens: Tokens) -> Cost:
-        nonlocal held, until
+    def priced(tokens: Tokens) -> Cost:
+        nonlocal until
+        # Prices change with the date and with the time of day: they are looked up again every minute.
         if time.monotonic() >= until:
-            held, until = _rates(model.get_prices(dt.datetime.now(dt.UTC))), time.monotonic() + _RESOLVE_SECONDS
-        return Cost(held.nano_usd(tokens), source)
+            held.clear()
+            until = time.monotonic() + _RESOLVE_SECONDS
+        terms = tokens.apart.terms if tokens.apart is not None and tokens.apart.terms in known else None
+        rates = held.get(terms)
+        if rates is None:
+            context = None if terms is None else dict([terms])
+            rates = held[terms] = rates_of(model.get_prices(dt.datetime.now(dt.UTC), context))
+        return Cost(rates.nano_usd(tokens), source)
 
-    return changing
-
-
-def _rates(prices: ModelPrice) -> _Rates:
-    zero = Decimal(0)
-    taken = _nano(prices.input_mtok) or _Tiered(zero)
-    given = _nano(prices.output_mtok) or _Tiered(zero)
-    written = _nano(prices.cache_write_mtok) or taken
-    return _Rates(
-        input=taken,
-        output=given,
-        cached=_nano(prices.cache_read_mtok) or taken,
-        cache_write=written,
-        reasoning=_nano(prices.output_reasoning_mtok) or given,
-        cache_write_long=_nano(prices.cache_write_1h_mtok) or written,
-        request=_each(prices.requests_kcount),
-        search=_each(prices.web_searches_kcount),
-    )
-
-
-def _each(per_thousand: object) -> Decimal:
-    """USD per thousand to nano-USD for one."""
-    return per_thousand * 1_000_000 if isinstance(per_thousand, Decimal) else Decimal(0)
-
-
-def _nano(value: Decimal | TieredPrices | None) -> _Tiered | None:
-    if value is None:
-        return None
-    if isinstance(value, Decimal):
-        return _Tiered(value * _PER_MILLION)
-    return _Tiered(value.base * _PER_MILLION, tuple((tier.start, tier.price * _PER_MILLION) for tier in value.tiers))
+    return priced

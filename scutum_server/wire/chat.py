@@ -23,6 +23,12 @@ class ChatRequest(Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
+    service_tier: Raw = Raw()
+
+    @property
+    def terms(self) -> tuple[str, str] | None:
+        """Those that the client asked for."""
+        return terms_of(self.service_tier)
 
 
 MAX_COUNT: Final = 2**31 - 1
@@ -33,8 +39,10 @@ Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 class InputDetails(Struct):
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
-    cache_write_long_tokens: Count | None = None
+    cache_write_long_tokens: Count | None = msgspec.field(default=None, name="#cache_write_long_tokens")
     """Of those written, what is kept for an hour: Anthropic's wire tells it apart."""
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
 
 
 class OutputDetails(Struct):
@@ -42,21 +50,45 @@ class OutputDetails(Struct):
 
     reasoning_tokens: Count | None = None
     thinking_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
 
 
 class Usage(Struct):
-    """Tokens as OpenAI's wire reports them, for chat and for embeddings."""
+    """Tokens as OpenAI's wire reports them, for chat and for embeddings, and what other formats report beyond that.
+
+    `terms` are those under which the call was served, where prices depend on them: (name, value) in the API's words.
+    No API has the names with a `#`: those are for the readers of other formats to set.
+    """
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
+    total_tokens: Count | None = None
     prompt_tokens_details: InputDetails | None = None
     completion_tokens_details: OutputDetails | None = None
-    web_searches: Count | None = None
-    """How often the provider searched by itself: Anthropic's wire tells it."""
+    prompt_cache_hit_tokens: Count | None = None
+    web_searches: int | None = msgspec.field(default=None, name="#web_searches")
+    """How often the provider searched by itself: Anthropic's wire tells it, and Responses list it."""
+    file_searches: int = msgspec.field(default=0, name="#file_searches")
+    terms: tuple[str, str] | None = msgspec.field(default=None, name="#terms")
+
+    @property
+    def output(self) -> int:
+        """With the reasoning, which xAI and Google report beside the completion and only count in the total."""
+        return (self.completion_tokens or 0) + self._beside
+
+    @property
+    def _beside(self) -> int:
+        if self.total_tokens is None or self.prompt_tokens is None:
+            return 0
+        beside = self.total_tokens - self.prompt_tokens - (self.completion_tokens or 0)
+        return beside if beside > 0 and self._reasoning in {0, beside} else 0
 
     @property
     def cached(self) -> int:
-        return (self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0
+        """DeepSeek has a name of its own for it, beside OpenAI's or alone."""
+        details = self.prompt_tokens_details
+        return (details and details.cached_tokens) or self.prompt_cache_hit_tokens or 0
 
     @property
     def extras(self) -> tuple[int, int, int]:
@@ -72,6 +104,10 @@ class Usage(Struct):
 
     @property
     def reasoning(self) -> int:
+        return self._reasoning or self._beside
+
+    @property
+    def _reasoning(self) -> int:
         details = self.completion_tokens_details
         return (details and (details.reasoning_tokens or details.thinking_tokens)) or 0
 
@@ -83,14 +119,29 @@ class Reported(Struct):
     """An answer's usage: read apart from the answer, which is good without it."""
 
     reported: Raw = msgspec.field(name="usage", default=Raw(b"null"))
+    service_tier: Raw = Raw()
 
     @property
     def usage(self) -> Usage | None:
         """None as well when a count is absurd (negative, broken, over 2^31 - 1, no number): nothing was reported."""
         try:
-            return _USAGE.decode(self.reported)
+            found = _USAGE.decode(self.reported)
         except (msgspec.MsgspecError, RecursionError):
             return None
+        if found is not None:
+            found.terms = terms_of(self.service_tier)
+        return found
+
+
+_USUAL_TIERS: Final = frozenset({b"", b"null", b'"default"', b'"auto"', b'"standard"'})
+
+
+def terms_of(service_tier: Raw) -> tuple[str, str] | None:
+    """Those of an answer's `service_tier`; None for the usual one, and for what is no string."""
+    said = bytes(service_tier)
+    if said in _USUAL_TIERS or not said.startswith(b'"'):
+        return None
+    return ("service_tier", said[1:-1].decode("utf-8", "replace"))
 
 
 class ChatAnswer(Reported, kw_only=True):

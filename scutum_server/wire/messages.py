@@ -23,6 +23,12 @@ class MessagesRequest(Struct):
     max_tokens: int
     stream: bool | None = None
     metadata: Metadata | None = None
+    speed: object = None
+
+    @property
+    def terms(self) -> tuple[str, str] | None:
+        """Those that the client asked for."""
+        return terms_of(self.speed)
 
     @property
     def user(self) -> str | None:
@@ -58,6 +64,12 @@ class MessagesUsage(Struct):
     output_tokens_details: OutputDetails | None = None
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
+    speed: object = None
+
+
+def terms_of(speed: object) -> tuple[str, str] | None:
+    """Those of a message that was made faster for more money."""
+    return ("speed", "fast") if speed == "fast" else None
 
 
 def as_usage(usage: MessagesUsage) -> Usage | None:
@@ -74,6 +86,7 @@ def as_usage(usage: MessagesUsage) -> Usage | None:
         prompt_tokens_details=details,
         completion_tokens_details=usage.output_tokens_details,
         web_searches=tools.web_search_requests if tools is not None else None,
+        terms=terms_of(usage.speed),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import Count, InputDetails, OutputDetails, Usage
+from scutum_server.wire.chat import Count, InputDetails, OutputDetails, Usage, terms_of
 from scutum_server.wire.events import Meter
 from scutum_server.wire.sse import DONE
 
@@ -19,6 +19,12 @@ class ResponsesRequest(Struct):
     stream: bool | None = None
     user: str | None = None
     max_output_tokens: int | None = None
+    service_tier: Raw = Raw()
+
+    @property
+    def terms(self) -> tuple[str, str] | None:
+        """Those that the client asked for."""
+        return terms_of(self.service_tier)
 
     @property
     def max_tokens(self) -> int | None:
@@ -36,6 +42,7 @@ class _Reported(Struct):
     """Usage is read apart from what holds it, which is good without it."""
 
     reported: Raw = msgspec.field(name="usage", default=Raw(b"null"))
+    service_tier: Raw = Raw()
 
     @property
     def usage(self) -> ResponsesUsage | None:
@@ -51,6 +58,15 @@ class _Answer(_Reported, kw_only=True):
     error: Raw = Raw()
 
 
+class _Action(Struct):
+    type: str = "search"
+
+
+class _Item(Struct):
+    type: str = ""
+    action: _Action | None = None
+
+
 class _Event(Struct):
     type: str = ""
     delta: Raw = Raw()
@@ -61,13 +77,14 @@ REQUEST: Final = msgspec.json.Decoder(ResponsesRequest)
 _USAGE: Final[msgspec.json.Decoder[ResponsesUsage | None]] = msgspec.json.Decoder(ResponsesUsage | None)
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _REPORTED: Final = msgspec.json.Decoder(_Reported)
+_ITEM: Final = msgspec.json.Decoder(_Item)
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 def usage_in(body: bytes) -> Usage | None:
     """The usage of a whole answer; raises a msgspec error when it is none."""
-    return _as_usage(_ANSWER.decode(body))
+    return _with_searches(_ANSWER.decode(body))
 
 
 def reported_in(body: bytes) -> Usage | None:
@@ -84,7 +101,30 @@ def _as_usage(answer: _Reported | None) -> Usage | None:
         completion_tokens=usage.output_tokens or 0,
         prompt_tokens_details=usage.input_tokens_details,
         completion_tokens_details=usage.output_tokens_details,
+        terms=terms_of(answer.service_tier) if answer is not None else None,
     )
+
+
+def _with_searches(answer: _Answer | None) -> Usage | None:
+    """The usage counts no searches, and each has a price: the answer lists them. Opening a page found is free."""
+    usage = _as_usage(answer)
+    if usage is not None and answer is not None:
+        for item in answer.output:
+            if b"_search_call" in bytes(item):
+                _count_search(item, usage)
+    return usage
+
+
+def _count_search(item: Raw, usage: Usage) -> None:
+    try:
+        found = _ITEM.decode(item)
+    except msgspec.MsgspecError:
+        return
+    if found.type == "web_search_call":
+        searched = found.action is None or found.action.type == "search"
+        usage.web_searches = (usage.web_searches or 0) + searched
+    elif found.type == "file_search_call":
+        usage.file_searches += 1
 
 
 class ResponsesStream(Meter):
@@ -99,7 +139,7 @@ class ResponsesStream(Meter):
         if kind.endswith(".delta"):
             self._text += max(0, len(bytes(found.delta)) - 2)
         elif kind in _LAST:
-            self.usage = _as_usage(found.response)
+            self.usage = _with_searches(found.response)
             if kind == "response.failed":
                 said = bytes(found.response.error) if found.response is not None else b""
                 self.error = said if said.startswith(b"{") else payload

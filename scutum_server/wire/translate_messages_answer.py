@@ -87,7 +87,7 @@ def usage_of(usage: Any) -> Document:
         "input_tokens": max(0, (counts.prompt_tokens or 0) - counts.cached - counts.written),
         "cache_creation_input_tokens": counts.written,
         "cache_read_input_tokens": counts.cached,
-        "output_tokens": counts.completion_tokens or 0,
+        "output_tokens": counts.output,
     }
 
 

@@ -97,7 +97,7 @@ def usage_of(usage: Any) -> Document | None:
         return None
     if counts.prompt_tokens is None:
         return None
-    given = counts.completion_tokens or 0
+    given = counts.output
     return {
         "input_tokens": counts.prompt_tokens,
         "input_tokens_details": {"cached_tokens": counts.cached, "cache_write_tokens": counts.written},

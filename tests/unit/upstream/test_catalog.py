@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scutum_server.upstream import catalog
-from scutum_server.upstream.catalog import Cost, Price, Tokens, price, pricer
+from scutum_server.upstream.catalog import Cost, Price, price, pricer
+from scutum_server.upstream.rates import Apart, Tokens, rates_of
 
 
 def cost(tokens: Tokens, model: str, base_url: str | None = None, override: Price | None = None) -> Cost:
@@ -42,14 +43,14 @@ def test_reasoning_tokens_are_part_of_the_output() -> None:
 
 
 def test_reasoning_with_a_price_of_its_own() -> None:
-    rates = catalog._rates(
+    rates = rates_of(
         ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(5), output_reasoning_mtok=Decimal(3), requests_kcount=Decimal(6))
     )
     assert rates.nano_usd(Tokens(10, 100, reasoning=80)) == 10 * 1000 + 20 * 5000 + 80 * 3000 + 6_000_000
 
 
 def test_a_fraction_of_a_nano_usd_is_rounded_once_half_to_even() -> None:
-    rates = catalog._rates(ModelPrice(input_mtok=Decimal("0.0005"), output_mtok=Decimal("0.0005")))
+    rates = rates_of(ModelPrice(input_mtok=Decimal("0.0005"), output_mtok=Decimal("0.0005")))
     assert [rates.nano_usd(Tokens(n, 0)) for n in range(1, 6)] == [0, 1, 2, 2, 2]
     assert rates.nano_usd(Tokens(1, 1)) == 1
 
@@ -63,6 +64,36 @@ def test_long_requests_cost_the_tier_s_price_for_all_tokens() -> None:
 def test_writing_a_cache_costs_more() -> None:
     found = cost(Tokens(1000, 0, cached=100, cache_write=500), "claude-sonnet-4-5", "https://api.anthropic.com/v1")
     assert found.nano_usd == 400 * 3000 + 100 * 300 + 500 * 3750
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "url"),
+    [("gpt-audio", "openai", None), ("gpt-image-1", "openai", None), ("gpt-realtime", "openai", None),
+     ("claude-sonnet-4-5", "anthropic", "https://api.anthropic.com"), ("gpt-4o", "openai", None)],
+)  # fmt: skip
+@given(data=st.data())
+@settings(max_examples=60)
+def test_parts_priced_apart_agree_with_the_package_s_own_sum(model: str, provider: str, url: str | None, data: st.DataObject) -> None:
+    """The package has to be told which cached tokens were sound or pictures: those that cannot have been text."""
+    taken, given_out = data.draw(st.integers(0, 300_000)), data.draw(st.integers(0, 100_000))
+    cached = data.draw(st.integers(0, taken))
+    written = data.draw(st.integers(0, taken - cached)) if provider == "anthropic" else 0
+    long, searches = data.draw(st.integers(0, written)), data.draw(st.integers(0, 5))
+    modal = provider == "openai"
+    sound_in = data.draw(st.integers(0, taken)) if modal else 0
+    image_in = data.draw(st.integers(0, taken - sound_in)) if modal else 0
+    sound_out = data.draw(st.integers(0, given_out)) if modal else 0
+    again = max(0, cached - (taken - sound_in - image_in))
+    usage = Usage(
+        input_tokens=taken, output_tokens=given_out, cache_read_tokens=cached, cache_write_tokens=written,
+        cache_write_1h_tokens=long, input_audio_tokens=sound_in, input_image_tokens=image_in,
+        output_audio_tokens=sound_out, cache_audio_read_tokens=min(again, sound_in),
+        cache_image_read_tokens=again - min(again, sound_in), web_searches=searches,
+    )  # fmt: skip
+    exact = calc_price(usage, model, provider_id=provider).total_price * 10**9
+    apart = Apart(sound_in, image_in, sound_out)
+    found = cost(Tokens(taken, given_out, cached, 0, written, long, searches, apart), model, url)
+    assert found.nano_usd == int(exact.to_integral_value(ROUND_HALF_EVEN))
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-4o-mini", "text-embedding-3-small", "o3-mini", "gpt-4.1"])
