@@ -37,8 +37,8 @@ _scutum_flags() {
     providers) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'providers add') printf '%b\n' '--kind --base-url --api-key-stdin --timeout --ca-bundle --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'providers update') printf '%b\n' '--name --base-url --api-key-stdin --timeout --ca-bundle --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'providers add') printf '%b\n' '--kind --base-url --api-key-stdin --timeout --ca-bundle --proxy --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'providers update') printf '%b\n' '--name --base-url --api-key-stdin --timeout --ca-bundle --proxy --proxy-password-stdin --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers delete') printf '%b\n' '--cascade -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers presets') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers test') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -164,6 +164,7 @@ _scutum_value() {
     'providers add --base-url') echo @none ;;
     'providers add --timeout') echo @none ;;
     'providers add --ca-bundle') echo @files ;;
+    'providers add --proxy') echo @none ;;
     'providers add --responses') echo 'native translate' ;;
     'providers add --max-tokens') echo @none ;;
     'providers add --structured-output') echo 'native tool' ;;
@@ -174,6 +175,7 @@ _scutum_value() {
     'providers update --base-url') echo @none ;;
     'providers update --timeout') echo @none ;;
     'providers update --ca-bundle') echo @files ;;
+    'providers update --proxy') echo @none ;;
     'providers update --responses') echo 'native translate' ;;
     'providers update --max-tokens') echo @none ;;
     'providers update --structured-output') echo 'native tool' ;;

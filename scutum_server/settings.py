@@ -115,6 +115,9 @@ class ProxySettings:
     drain_seconds: int
     traced_share: float | None
     """From 0 to 1; None when no collector takes traces."""
+    upstream_proxy: str | None = field(repr=False)
+    """A forward proxy's URL, perhaps with a password, for providers that name none of their own."""
+    upstream_no_proxy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class AdminSettings:
     host: str
     port: int
     proxy_url: str
+    upstream_proxy: str | None = field(default=None, repr=False)
+    upstream_no_proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +284,8 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         max_body_bytes=env.integer("SCUTUM_MAX_BODY_BYTES", 10 * 1024 * 1024, 1024),
         drain_seconds=env.integer("SCUTUM_DRAIN_SECONDS", 30, 0, 3600),
         traced_share=_traced_share(env),
+        upstream_proxy=env.optional("UPSTREAM_PROXY"),
+        upstream_no_proxy=env.optional("UPSTREAM_NO_PROXY"),
     )
 
 
@@ -294,6 +301,8 @@ def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
         host=env.text("SCUTUM_ADMIN_HOST", "127.0.0.1"),
         port=env.integer("SCUTUM_ADMIN_PORT", 8086, 1, 65535),
         proxy_url=env.text("SCUTUM_PROXY_URL", "http://127.0.0.1:4000"),
+        upstream_proxy=env.optional("UPSTREAM_PROXY"),
+        upstream_no_proxy=env.optional("UPSTREAM_NO_PROXY"),
     )
 
 

@@ -37,6 +37,10 @@ Timeout = Annotated[str | None, typer.Option("--timeout", metavar="10m", help="F
 ApiVersion = Annotated[
     str | None, typer.Option("--api-version", metavar="DATE", help="Azure's, when not the preset's.")
 ]
+Proxy = Annotated[
+    str | None,
+    typer.Option("--proxy", metavar="URL|direct", help="A forward proxy on the way to it, http://[USER@]HOST:PORT."),
+]
 CaBundle = Annotated[
     str | None, typer.Option("--ca-bundle", metavar="FILE", help="On the server: who vouches for its certificate.")
 ]
@@ -99,6 +103,7 @@ def add(
     api_key_stdin: KeyStdin = False,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
+    proxy: Proxy = None,
     responses: Responses = None,
     max_tokens: MaxTokens = None,
     structured_output: StructuredOutput = None,
@@ -109,7 +114,7 @@ def add(
     body: ProviderCreate = {"name": name, "kind": _kind(kind)}
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output, api_version)
+    settings = _settings(timeout, ca_bundle, proxy, responses, max_tokens, structured_output, api_version)
     if settings:
         body["settings"] = settings
     if dry_run:
@@ -125,6 +130,7 @@ def add(
     epilog=examples(
         "scutum providers update openai --api-key-stdin < new-key.txt",
         "scutum providers update local --base-url http://127.0.0.1:8001/v1",
+        "scutum providers update openai --proxy http://gw@proxy.corp:3128 --proxy-password-stdin < password.txt",
     )
 )
 def update(
@@ -134,6 +140,10 @@ def update(
     api_key_stdin: KeyStdin = False,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
+    proxy: Proxy = None,
+    proxy_password_stdin: Annotated[
+        bool, typer.Option("--proxy-password-stdin", help="Read the password of the proxy's user from standard input.")
+    ] = False,
     responses: Responses = None,
     max_tokens: MaxTokens = None,
     structured_output: StructuredOutput = None,
@@ -146,16 +156,20 @@ def update(
         body["name"] = name
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, responses, max_tokens, structured_output, api_version)
+    settings = _settings(timeout, ca_bundle, proxy, responses, max_tokens, structured_output, api_version)
     if settings:
         body["settings"] = settings
-    if not body and not api_key_stdin:
+    if api_key_stdin and proxy_password_stdin:
+        raise CliError("Standard input carries one secret: change key and proxy password one after the other.")
+    if not body and not api_key_stdin and not proxy_password_stdin:
         raise CliError("Nothing to change was given.", hint="scutum providers update --help")
     if dry_run:
         output.preview(f"update the provider {provider}", body)
         return
     if api_key_stdin:
         body["api_key"] = options.secret_from_stdin("API key")
+    if proxy_password_stdin:
+        body["settings"] = settings | {"proxy_password": options.secret_from_stdin("proxy password")}
     changed = api.connect().update_provider(provider, body)
     output.changed(changed, f"Provider {changed['name']} updated.")
 
@@ -263,6 +277,7 @@ def _kind(text: str) -> Any:
 def _settings(
     timeout: str | None,
     ca_bundle: str | None,
+    proxy: str | None,
     responses: str | None,
     max_tokens: str | None,
     structured_output: str | None,
@@ -273,6 +288,8 @@ def _settings(
         settings["timeouts"] = {"total_ms": options.milliseconds(timeout, "--timeout")}
     if ca_bundle is not None:
         settings["ca_bundle"] = ca_bundle
+    if proxy is not None:
+        settings["proxy"] = proxy
     if responses is not None:
         settings["responses"] = responses
     if max_tokens is not None:

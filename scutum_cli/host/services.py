@@ -18,6 +18,7 @@ PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 PROXY_SOCKET = "proxy"
+_UPSTREAM = ("UPSTREAM_PROXY", "UPSTREAM_NO_PROXY")
 _SAMPLING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _EXPORT = (
     *_SAMPLING, "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_SERVICE_NAME",
@@ -48,14 +49,17 @@ SERVICES: tuple[Service, ...] = (
         "admin",
         (
             *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
-            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY",
+            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY", *_UPSTREAM,
         ),
     ),
     Service("worker", (*_DATABASE, "VALKEY_PASSWORD", *_EXPORT)),
     # A little longer than the proxy's own drain limit.
     Service(
         "proxy",
-        (*_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY", *_SAMPLING),
+        (
+            *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY", "INTERNAL_SERVICE_KEY",
+            *_SAMPLING, *_UPSTREAM,
+        ),
         grace=40,
     ),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from scutum_server.infra import migrate
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
 from scutum_server.settings import AdminSettings
+from scutum_server.upstream.forward_proxy import Outgoing, outgoing
 
 RETRY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Runtime:
     pool: Pool
     vitals: store.Vitals
     box: SecretBox
+    outgoing: Outgoing
     sessions: Sessions
     expected_schema: str
     unready: Unavailable | None = field(
@@ -88,6 +90,7 @@ def make_runtime(settings: AdminSettings) -> Runtime:
         pool=make_pool(settings.database, name="admin"),
         vitals=store.Vitals(settings.redis),
         box=SecretBox(settings.encryption_key),
+        outgoing=outgoing(settings.upstream_proxy, settings.upstream_no_proxy),
         sessions=Sessions(settings.master_key, settings.jwt_secret, Throttle(time.monotonic), time.time),
         expected_schema=migrate.head(),
     )

@@ -112,6 +112,8 @@ class Target(Struct, frozen=True, kw_only=True):
     model: str | None
     upstream_model: str | None
     model_kind: ModelKind | None
+    proxy_secret: str | None = None
+    """The wrapped password for the provider's own forward proxy."""
 
 
 class Failure(Struct, frozen=True):

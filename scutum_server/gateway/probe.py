@@ -15,8 +15,10 @@ from msgspec import Struct
 from scutum_server import __version__
 from scutum_server.errors import UpstreamError
 from scutum_server.gateway.models import Failure, Probe, Target
+from scutum_server.gateway.outgoing import context
 from scutum_server.infra.crypto import DecryptError, SecretBox
-from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamTimeout
+from scutum_server.upstream.errors import ForwardProxyFailed, UpstreamBadAnswer, UpstreamTimeout
+from scutum_server.upstream.forward_proxy import ForwardProxy, Outgoing, refused
 from scutum_server.upstream.options import HttpOptions, OpenAIOptions, SimOptions, Timeouts, parse_options
 from scutum_server.upstream.transport import Transport
 
@@ -49,9 +51,10 @@ class _Call(Struct, frozen=True):
 class Prober:
     """Makes the test call that fits a provider's kind and its first model."""
 
-    def __init__(self, box: SecretBox, simulate: Simulate) -> None:
+    def __init__(self, box: SecretBox, simulate: Simulate, outgoing: Outgoing) -> None:
         self._box = box
         self._simulate = simulate
+        self._outgoing = outgoing
 
     async def probe(self, target: Target) -> Probe:
         """Never raises for what the provider does: the failure is in the result."""
@@ -82,16 +85,22 @@ class Prober:
         parts = urlsplit(target.provider.base_url or "")
         host, tls = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if tls else 80)
+        proxy = self._proxy(target, options, host)
         transport = Transport()
         try:
-            await _resolve(host, port)
-            origin = transport.origin(host, port, tls=tls, ca_bundle=options.ca_bundle)
+            if proxy is None:
+                await _resolve(host, port)
+            origin = transport.origin(host, port, tls=tls, ca_bundle=options.ca_bundle, proxy=proxy)
             path = _path(target, parts.path) + call.path
             if isinstance(options, OpenAIOptions) and options.api_version is not None:
                 path = _azure_path(parts.path, call, options.api_version)
             payload = _request(parts.netloc, path, call.body, self._credentials(target, options))
+            if proxy is not None and not tls:
+                payload = proxy.whole(parts.netloc, payload)
             response = await transport.request(origin, payload, _timeouts(options.timeouts), whole=False)
             try:
+                if response.status == 407 and proxy is not None:
+                    raise refused(proxy)
                 return response.status, await response.body(_MAX_ANSWER)
             finally:
                 response.close()
@@ -102,6 +111,16 @@ class Prober:
             ) from None
         finally:
             transport.close()
+
+    def _proxy(self, target: Target, options: HttpOptions, host: str) -> ForwardProxy | None:
+        try:
+            wrapped = target.proxy_secret
+            password = None if wrapped is None else self._box.unwrap_text(wrapped, context(target.provider.id))
+            return self._outgoing.choose(options.proxy, password, host)
+        except DecryptError as error:
+            raise _CallError(error.code, error.detail, error.hint) from None
+        except ValueError as error:
+            raise _CallError("proxy_failed", f"settings.proxy {error}.", _PROXY_HINT) from None
 
     def _credentials(self, target: Target, options: HttpOptions) -> list[str]:
         """Header lines that say who calls, and in which version of a format."""
@@ -119,6 +138,7 @@ class Prober:
         return [f"api-key: {secret}" if azure else f"authorization: Bearer {secret}"]
 
 
+_PROXY_HINT = "See settings.proxy of the provider, and UPSTREAM_PROXY in config/.env."
 _TIMEOUT_HINT = "Is the server overloaded, or is a firewall dropping packets?"
 
 
@@ -178,6 +198,8 @@ async def _resolve(host: str, port: int) -> None:
 
 def _explained(error: UpstreamError, target: Target) -> _CallError:
     cause, url = error.__context__, target.provider.base_url
+    if isinstance(error, ForwardProxyFailed):
+        return _CallError("proxy_failed", error.detail, _PROXY_HINT)
     if isinstance(error, UpstreamTimeout):
         return _CallError("timeout", error.detail, _TIMEOUT_HINT)
     if isinstance(cause, ssl.SSLCertVerificationError):

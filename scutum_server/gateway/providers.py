@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scutum_server.gateway import outgoing
 from scutum_server.gateway.models import (
     DEFAULT_BASE_URLS,
     PRIMARY,
@@ -55,6 +56,9 @@ class ProviderService:
         kind, secret = preset.kind, _secret(preset.kind, fields.get("api_key"))
         if secret is None and preset.api_key == "required":
             raise BadField(f"{preset.title.partition(';')[0]} needs a key.", param="api_key")
+        patch, password = outgoing.take_password(fields.get("settings") or {})
+        settings = _checked(kind, _merge(preset.settings, patch))
+        outgoing.check(settings, password)
         created = await self._store.insert_provider(
             id=provider_id,
             name=name,
@@ -62,10 +66,12 @@ class ProviderService:
             base_url=_address(preset, fields.get("base_url")),
             api_key_wrapped=self._box.wrap(secret, provider_id) if secret else None,
             api_key_hint=_hint(secret) if secret else None,
-            settings=_checked(kind, _merge(preset.settings, fields.get("settings") or {})),
+            settings=settings,
         )
         if not created:
             raise NameTaken(f"There is a provider “{name}” already.", param="name")
+        if password.plain is not None:
+            await self._store.set_proxy_secret(provider_id, password.wrapped(self._box, provider_id))
         provider = await self.get(provider_id)
         self._changes.note("provider.create", "provider", provider.id, after=_trail(provider, secret))
         return provider
@@ -74,12 +80,14 @@ class ProviderService:
         """Changes only the fields that are given; `settings` is merged, and null sets one back to its default."""
         before = await self._locked(ref)
         changed: dict[str, Any] = {}
+        patch, password = outgoing.take_password(fields.get("settings") or {})
         if "name" in fields:
             changed["name"] = _name(fields["name"])
         if "base_url" in fields:
             changed["base_url"] = _azure_path(_base_url(before.kind, fields["base_url"]), before.settings)
         if "settings" in fields:
-            changed["settings"] = _checked(before.kind, _merge(before.settings, fields["settings"] or {}))
+            changed["settings"] = _checked(before.kind, _merge(before.settings, patch))
+            outgoing.check(changed["settings"], password)
         after = msgspec.structs.replace(before, **changed)
         if after != before and not await self._store.update_provider(after):
             raise NameTaken(f"There is a provider “{after.name}” already.", param="name")
@@ -91,6 +99,10 @@ class ProviderService:
             await self._store.set_secret(before.id, wrapped, after.api_key_hint)
             told_before["api_key"] = "former" if before.api_key_hint else None
             told_after = _trail(after, secret)
+        if not password.keeps:
+            await self._store.set_proxy_secret(before.id, password.wrapped(self._box, before.id))
+            if password.plain is not None:
+                told_before[outgoing.PASSWORD], told_after[outgoing.PASSWORD] = "former", "set"
         if told_before == told_after:
             return before
         self._changes.note("provider.update", "provider", after.id, before=told_before, after=told_after)

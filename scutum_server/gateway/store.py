@@ -15,7 +15,7 @@ from scutum_server.infra.refs import Candidate, short_form
 from scutum_server.upstream.options import Routing
 
 PROVIDERS = """
-SELECT p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings, p.created_at,
+SELECT p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings - 'proxy_secret' AS settings, p.created_at,
     ARRAY(SELECT d.name FROM deployments d WHERE d.provider_id = p.id ORDER BY d.name) AS models,
     (p.api_key_wrapped IS NOT NULL)::int + (SELECT count(*) FROM provider_keys k WHERE k.provider_id = p.id) AS keys
 FROM providers p
@@ -36,7 +36,13 @@ ON CONFLICT (name) DO NOTHING RETURNING id
 PROVIDER_LOCK = "SELECT id FROM providers WHERE id = %(id)s FOR UPDATE"
 PROVIDER_HOLD = "SELECT id FROM providers WHERE id = %(id)s FOR SHARE"
 PROVIDER_UPDATE = """
-UPDATE providers SET name = %(name)s, base_url = %(base_url)s, settings = %(settings)s, updated_at = now()
+UPDATE providers SET name = %(name)s, base_url = %(base_url)s, updated_at = now(),
+    settings = %(settings)s || jsonb_strip_nulls(jsonb_build_object('proxy_secret', settings -> 'proxy_secret'))
+WHERE id = %(id)s
+"""
+PROVIDER_SET_PROXY = """
+UPDATE providers SET updated_at = now(),
+    settings = settings - 'proxy_secret' || jsonb_strip_nulls(jsonb_build_object('proxy_secret', %(secret)s::text))
 WHERE id = %(id)s
 """
 PROVIDER_SET_WRAPPED = """
@@ -58,7 +64,8 @@ SELECT id, wrapped, hint FROM provider_keys WHERE provider_id = %(provider_id)s 
 """
 PROVIDER_KEY_DELETE = "DELETE FROM provider_keys WHERE id = %(id)s"
 TARGET = """
-SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.settings ->> 'kind' AS model_kind
+SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.settings ->> 'kind' AS model_kind,
+    p.settings ->> 'proxy_secret' AS proxy_secret
 FROM providers p LEFT JOIN deployments d ON d.provider_id = p.id
 WHERE p.id = %(id)s ORDER BY coalesce(d.settings ->> 'kind', '') = 'embedding', d.id LIMIT 1
 """
@@ -166,6 +173,10 @@ class GatewayStore:
 
     async def set_secret(self, provider_id: str, wrapped: bytes | None, hint: str | None) -> None:
         await self._conn.execute(PROVIDER_SET_WRAPPED, {"id": provider_id, "wrapped": wrapped, "hint": hint})
+
+    async def set_proxy_secret(self, provider_id: str, wrapped: str | None) -> None:
+        """The password for the provider's own forward proxy, in base64; never among the settings that are read."""
+        await self._conn.execute(PROVIDER_SET_PROXY, {"id": provider_id, "secret": wrapped})
 
     async def provider_keys(self, provider_id: str) -> list[ProviderKey]:
         """The provider's own key first, under the id `primary`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import secrets
@@ -47,6 +48,17 @@ class SecretBox:
         key_nonce, nonce = os.urandom(_NONCE), os.urandom(_NONCE)
         wrapped_key = key_nonce + self._kek.encrypt(key_nonce, data_key, aad)
         return _VERSION + wrapped_key + nonce + AESGCM(data_key).encrypt(nonce, secret.encode(), aad)
+
+    def wrap_text(self, secret: str, context: str) -> str:
+        """For JSON: as `wrap`, in base64."""
+        return base64.b64encode(self.wrap(secret, context)).decode("ascii")
+
+    def unwrap_text(self, wrapped: str, context: str) -> str:
+        """Raises DecryptError."""
+        try:
+            return self.unwrap(base64.b64decode(wrapped, validate=True), context)
+        except ValueError:
+            raise DecryptError(f"The secret of {context} is damaged.", hint="Set it again.") from None
 
     def unwrap(self, wrapped: bytes, context: str) -> str:
         """Raises DecryptError when the key-encryption key, the context or the bytes are not the right ones."""

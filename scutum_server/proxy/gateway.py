@@ -26,6 +26,7 @@ from scutum_server.proxy.tracing import Tracing
 from scutum_server.proxy.upstream_ids import UpstreamIds
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
+from scutum_server.upstream.forward_proxy import outgoing
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.models import UsageRecord
@@ -47,7 +48,7 @@ class Gateway:
         self.addresses = TrustedProxies(settings.trusted_proxies)
         self.throttle = Throttle(settings.failed_per_minute)
         self.ids = UpstreamIds(settings.encryption_key)
-        self.transport = Transport()
+        self.transport = Transport(outgoing(settings.upstream_proxy, settings.upstream_no_proxy))
         self.tracing = None if settings.traced_share is None else Tracing(settings.traced_share)
         lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
         self._redis = make_redis(settings.redis, name="proxy")

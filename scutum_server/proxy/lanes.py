@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from scutum_server.errors import ScutumError, UpstreamError
 from scutum_server.infra.crypto import SecretBox
@@ -120,6 +121,8 @@ def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
             options = parse_options(row["kind"], row["settings"])
             if isinstance(options, SimOptions):
                 return SimLane(options)
+            if options.proxy_secret is not None:
+                options = replace(options, proxy_secret=box.unwrap_text(options.proxy_secret, f"{row['id']}/proxy"))
             lanes = [_lane(transport, row["base_url"], key, options) for key in _keys(row, box)]
             return lanes[0] if len(lanes) == 1 else KeyRing(lanes)
         except UpstreamError as error:

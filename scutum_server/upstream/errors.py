@@ -2,6 +2,7 @@
 
 UpstreamError
 ├── UpstreamRefused        502  no connection: refused, unknown host, TLS
+│   └── ForwardProxyFailed 502  the proxy on the way did not make it
 ├── UpstreamTimeout        504  connect, first byte or total time ran out
 ├── UpstreamDisconnected   502  the connection ended before the answer did
 └── UpstreamBadAnswer      502  not HTTP, not the promised format, or an answer that we cannot read
@@ -15,6 +16,12 @@ from scutum_server.errors import UpstreamError
 class UpstreamRefused(UpstreamError):
     code = "upstream_unreachable"
     status = 502
+
+
+class ForwardProxyFailed(UpstreamRefused):
+    """A forward proxy cannot be reached, or does not do what we ask it for."""
+
+    code = "upstream_proxy_failed"
 
 
 class UpstreamTimeout(UpstreamError):

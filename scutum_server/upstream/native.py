@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from scutum_server import __version__
 from scutum_server.errors import UpstreamError
+from scutum_server.upstream.forward_proxy import bracketed, refused
 from scutum_server.upstream.options import HttpOptions
 from scutum_server.upstream.transport import Response, Transport
 
@@ -66,9 +67,12 @@ class NativeLane:
             raise ProviderMisconfigured("The provider's key holds characters that a header cannot carry.")
         tls = url.scheme == "https"
         try:
+            proxy = transport.outgoing.choose(options.proxy, options.proxy_secret, url.hostname)
             self._origin = transport.origin(
-                url.hostname, port or (443 if tls else 80), tls=tls, ca_bundle=options.ca_bundle
+                url.hostname, port or (443 if tls else 80), tls=tls, ca_bundle=options.ca_bundle, proxy=proxy
             )
+        except ValueError as error:
+            raise ProviderMisconfigured(f"The provider's proxy {error}.") from None
         except OSError as error:
             raise ProviderMisconfigured(f"The provider's ca_bundle cannot be read: {error.strerror}.") from None
         self.traits = traits
@@ -76,8 +80,11 @@ class NativeLane:
         self._timeouts = options.timeouts
         self._base = url.path.rstrip("/")
         self._query = query
-        host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-        self._fields = f"Host: {host}{'' if port is None else f':{port}'}\r\n"
+        host = f"{bracketed(url.hostname)}{'' if port is None else f':{port}'}"
+        self._fields = f"Host: {host}\r\n"
+        if proxy is not None and not tls:
+            self._base = f"http://{host}{self._base}"
+            self._fields += proxy.authorization
         if api_key:
             self._fields += f"{scheme}{api_key}\r\n"
         self._fields += (
@@ -96,4 +103,8 @@ class NativeLane:
             line = f"POST {self._base}/{path}{self._query} HTTP/1.1\r\n"
             head = self._heads[path] = f"{line}{self._fields}".encode("ascii")
         payload = b"%b%bContent-Length: %d\r\n\r\n%b" % (head, fields, len(body), body)
-        return await self._transport.request(self._origin, payload, self._timeouts, whole=not stream)
+        reply = await self._transport.request(self._origin, payload, self._timeouts, whole=not stream)
+        if reply.status == 407 and self._origin.proxy is not None:
+            reply.close()
+            raise refused(self._origin.proxy)
+        return reply

@@ -50,11 +50,17 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class HttpOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """A server that is called over HTTP; `ca_bundle` is a PEM file for servers with a private authority."""
+    """A server that is called over HTTP; `ca_bundle` is a PEM file for servers with a private authority.
+
+    `proxy` is http://[USER@]HOST[:PORT] of a forward proxy, or `direct` for none whatever the gateway's own is.
+    `proxy_secret` is that user's password, wrapped and in base64; no answer of the admin API has it.
+    """
 
     timeouts: Timeouts = Timeouts()
     ca_bundle: str | None = None
     breaker: BreakerOptions = BreakerOptions()
+    proxy: str | None = None
+    proxy_secret: str | None = None
 
 
 class OpenAIOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from scutum_server.upstream.connection import Connection, Feed, StaleConnectionError
-from scutum_server.upstream.errors import UpstreamDisconnected, UpstreamRefused, UpstreamTimeout
+from scutum_server.upstream.errors import ForwardProxyFailed, UpstreamDisconnected, UpstreamRefused, UpstreamTimeout
+from scutum_server.upstream.forward_proxy import ForwardProxy, Outgoing, Tunnel, secured
 from scutum_server.upstream.options import Timeouts
 from scutum_server.upstream.resolver import Resolver
 
@@ -21,6 +23,8 @@ MAX_IDLE: Final = 512
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 SWEEP_S: Final = 0.1
 LINGER_S: Final = 2.0
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class Response:
@@ -62,12 +66,15 @@ class Response:
 
 
 class Origin:
-    """One scheme, host and port with its idle connections, newest last."""
+    """One scheme, host and port, and the way there, with its idle connections, newest last."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, transport: Transport) -> None:
+    def __init__(
+        self, host: str, port: int, tls: ssl.SSLContext | None, transport: Transport, proxy: ForwardProxy | None
+    ) -> None:
         self.host = host
         self.port = port
         self.tls = tls
+        self.proxy = proxy
         self._transport = transport
         self._idle: list[Connection] = []
 
@@ -112,20 +119,23 @@ class Origin:
 class Transport:
     """All connections of this process to providers. Belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, outgoing: Outgoing = Outgoing()) -> None:  # noqa: B008 - it cannot change
+        self.outgoing = outgoing
         self.active: set[Connection] = set()
-        self._origins: dict[tuple[str, int, str | None, bool], Origin] = {}
+        self._origins: dict[tuple[str, int, str | None, bool, ForwardProxy | None], Origin] = {}
         self._contexts: dict[str | None, ssl.SSLContext] = {}
         self._loop = asyncio.get_running_loop()
         self._resolver = Resolver()
         self._sweeper: asyncio.TimerHandle | None = self._loop.call_later(SWEEP_S, self._sweep)
         self._sweeps = 0
 
-    def origin(self, host: str, port: int, *, tls: bool, ca_bundle: str | None = None) -> Origin:
+    def origin(
+        self, host: str, port: int, *, tls: bool, ca_bundle: str | None = None, proxy: ForwardProxy | None = None
+    ) -> Origin:
         """The one Origin for these; raises OSError when the CA bundle cannot be read."""
-        key = (host, port, ca_bundle, tls)
+        key = (host, port, ca_bundle, tls, proxy)
         if key not in self._origins:
-            self._origins[key] = Origin(host, port, self._context(ca_bundle) if tls else None, self)
+            self._origins[key] = Origin(host, port, self._context(ca_bundle) if tls else None, self, proxy)
         return self._origins[key]
 
     def _context(self, ca_bundle: str | None) -> ssl.SSLContext:
@@ -172,9 +182,12 @@ class Transport:
         limit = timeouts.connect_ms / 1000
         try:
             async with asyncio.timeout(limit):
-                connection = await self._connect_to_any(origin, await self._resolver.addresses(origin.host))
+                connection = await (
+                    self._direct(origin) if origin.proxy is None else self._through(origin, origin.proxy)
+                )
         except TimeoutError:
-            raise UpstreamTimeout(f"The provider did not accept a connection within {limit:g} s.") from None
+            way = "" if origin.proxy is None else f" through the proxy {origin.proxy.name}"
+            raise UpstreamTimeout(f"The provider did not accept a connection{way} within {limit:g} s.") from None
         except ssl.SSLCertVerificationError as error:
             raise UpstreamRefused(f"The provider's certificate is not trusted: {error.verify_message}.") from None
         except ssl.SSLError as error:
@@ -184,25 +197,38 @@ class Transport:
             raise UpstreamRefused(f"The provider cannot be reached: {reason.lower()}.") from None
         return connection
 
-    async def _connect_to_any(self, origin: Origin, addresses: list[str]) -> Connection:
-        """The first address that takes a connection; with none, the last one's OSError."""
+    async def _direct(self, origin: Origin) -> Connection:
+        name = origin.host if origin.tls else None
+        _, connection = await self._dial(
+            lambda: Connection(origin, self._loop), origin.host, origin.port, ssl=origin.tls, server_hostname=name
+        )
+        return connection
+
+    async def _through(self, origin: Origin, proxy: ForwardProxy) -> Connection:
+        """Names of providers are looked up by the proxy: this host may know none of the outside."""
+        tunnel = None if origin.tls is None else Tunnel(proxy, origin.host, origin.port)
+        connection = Connection(origin, self._loop)
+        try:
+            transport, _ = await self._dial(lambda: tunnel or connection, proxy.host, proxy.port)
+        except OSError as error:
+            reason = (error.strerror or "no connection").lower()
+            raise ForwardProxyFailed(f"The proxy {proxy.name} cannot be reached: {reason}.") from None
+        if tunnel is not None and origin.tls is not None:
+            await secured(transport, tunnel, connection, origin.tls, origin.host)
+        return connection
+
+    async def _dial(self, make: Callable[[], P], host: str, port: int, **tls: Any) -> tuple[asyncio.Transport, P]:
+        """The first of the name's addresses that takes a connection; with none, the last one's OSError."""
+        addresses = await self._resolver.addresses(host)
         for left, address in enumerate(addresses, 1 - len(addresses)):
             try:
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(origin, self._loop),
-                    address,
-                    origin.port,
-                    ssl=origin.tls,
-                    server_hostname=origin.host if origin.tls else None,
-                )
+                return await self._loop.create_connection(make, address, port, **tls)
             except ssl.SSLError:
                 raise
             except OSError:
                 if left == 0:
-                    self._resolver.forget(origin.host)
+                    self._resolver.forget(host)
                     raise
-            else:
-                return connection
         raise OSError("no address")
 
     def _sweep(self) -> None:

@@ -128,6 +128,19 @@ def test_a_provider_key_never_comes_from_argv(cli: Cli, name: str) -> None:
     assert empty.code == 2 and "standard input" in empty.err
 
 
+def test_the_way_to_a_provider(cli: Cli, name: str) -> None:
+    cli.ok("providers", "add", name, "--kind", "openai", "--proxy", "http://gw@proxy.corp:3128")
+    cli.ok("providers", "update", name, "--proxy-password-stdin", stdin="hunter2-and-more\n")
+    shown = cli.ok("providers", "show", name, "-o", "json")
+    assert shown.json["settings"] == {"proxy": "http://gw@proxy.corp:3128"}
+    both = cli("providers", "update", name, "--api-key-stdin", "--proxy-password-stdin", stdin="x\n")
+    assert both.code == 2 and "one secret" in both.err
+    wrong = cli("providers", "update", name, "--proxy", "socks5://p:1")
+    assert wrong.code == 2 and "settings.proxy must begin with http://" in wrong.err
+    cli.ok("providers", "update", name, "--proxy", "direct")
+    assert cli.ok("providers", "show", name, "-o", "json").json["settings"] == {"proxy": "direct"}
+
+
 def test_the_dials_of_a_simulator(cli: Cli, name: str) -> None:
     cli.ok("providers", "add", name, "--kind", "sim")
     told = cli.ok("providers", "sim", name, "--latency", "200ms", "--error-rate", "30%", "--error-kind", "rate_limit")

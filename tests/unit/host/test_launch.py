@@ -93,6 +93,13 @@ def test_the_collectors_key_is_known_to_the_worker_alone() -> None:
     }
 
 
+def test_the_forward_proxy_is_known_to_who_calls_providers() -> None:
+    way_out = {"UPSTREAM_PROXY": "http://gw:password@proxy:3128", "UPSTREAM_NO_PROXY": ".corp"}
+    given = {name: known_to(name, ENV_FILE | way_out) for name in ("proxy", "admin", "worker")}
+    assert {name for name, env in given.items() if way_out.items() <= env.items()} == {"proxy", "admin"}
+    assert not way_out.keys() & given["worker"].keys()
+
+
 def test_a_server_learns_its_addresses_and_the_operators_settings() -> None:
     env = known_to("proxy")
     assert env["SCUTUM_PROXY_PORT"] == "4100"
