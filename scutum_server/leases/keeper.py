@@ -19,10 +19,11 @@ from scutum_server.errors import Unavailable
 from scutum_server.infra.tasks import Heed
 from scutum_server.infra.windows import FOREVER, bounds
 from scutum_server.leases.lease import Lease, Refusal
-from scutum_server.leases.ledger import SUFFIX, Ledger, Void, abandoned
+from scutum_server.leases.ledger import SUFFIX, Ledger, Void
 from scutum_server.leases.models import Meter
 from scutum_server.leases.queue import MEMORY_MS, Need, Queue, Take, Waiter
 from scutum_server.leases.store import BEAT_MS, FRESH_MS, Ask, Granted, Holding, LeaseStore
+from scutum_server.leases.succession import take_over
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,11 @@ class Keeper:
     def open(self) -> None:
         """Raises OSError when the directory cannot be used."""
         self._ledger = Ledger(self._directory)
+
+    @property
+    def holder(self) -> str:
+        """The name under which this worker leases, once it is open."""
+        return self._ledger.holder
 
     def now(self) -> float:
         return time.monotonic() * 1000 + self.offset
@@ -177,9 +183,16 @@ class Keeper:
             self._untold = dict.fromkeys(self._leases.values())
             self._epoch = beat.epoch
         elif not beat.alive:
-            slots = [lease for lease in self._leases.values() if lease.meter.unit == "slots"]
-            self._untold |= dict.fromkeys(slots)
+            self._return_from_the_dead()
         await self._upkeep()
+
+    def _return_from_the_dead(self) -> None:
+        """Others took this worker for gone: its slots, and after a while money that it had not spent, went to them."""
+        for lease in self._leases.values():
+            if lease.meter.unit == "money":
+                lease.give_back()
+            if lease.meter.unit in {"money", "slots"}:
+                self._untold[lease] = None
 
     async def _upkeep(self) -> None:
         now = self.now()
@@ -187,25 +200,10 @@ class Keeper:
             self._adopted = now
             for path in self._directory.glob(f"*{SUFFIX}"):
                 if path.stem != self._ledger.holder:
-                    await self._adopt(path)
+                    await take_over(self._store, path, self._epoch)
         if now - self._swept >= SWEEP_MS:
             self._swept = now
             self._sweep(now)
-
-    async def _adopt(self, path: Path) -> None:
-        """Returns what a dead worker did not use; what it had in flight counts as spent."""
-        with abandoned(path) as entries:
-            if entries is None:
-                return
-            holdings = [
-                Holding(entry.key, entry.end, -1 if entry.end == FOREVER else entry.granted - entry.unused, 0)
-                for entry in entries
-            ]
-            if holdings and not await self._store.put(path.stem, self._epoch, holdings):
-                return
-            await self._store.leave(path.stem)
-            path.unlink(missing_ok=True)  # noqa: ASYNC240
-            log.info("Took over the leases of a worker that is gone", extra={"worker": path.stem})
 
     def _sweep(self, now: float) -> None:
         """Drops leases that nobody has used in their last window."""

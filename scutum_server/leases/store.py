@@ -27,6 +27,10 @@ GRACE_MS: Final = 3_000
 """So long after a loss of data nothing is leased: longer than FRESH_MS, so every holder has come back or stopped."""
 ALIVE_MS: Final = 10_000
 """A worker without a heartbeat for so long is dead; its slots are free."""
+LOST_MS: Final = 600_000
+"""A worker that is dead for so long, and whose ledger nobody took over, is lost with its host."""
+KEPT_MS: Final = 35 * 86_400_000
+"""The longest window: until then somebody may ask what a lost worker had."""
 
 _COMMON = f"""
 local P = '{PREFIX}'
@@ -39,7 +43,7 @@ local function text(n) return string.format('%.0f', n) end
 _BEAT = f"""{_COMMON}
 local seen = redis.call('ZSCORE', P .. 'workers', ARGV[1])
 redis.call('ZADD', P .. 'workers', text(now), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', text(now - 3600000))
+redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', text(now - {KEPT_MS}))
 local epoch = redis.call('GET', P .. 'epoch')
 if not epoch then
     epoch = ARGV[2] .. '@' .. text(now)
@@ -146,6 +150,32 @@ end
 return 1
 """
 
+# ARGV: milliseconds. → now, then worker and last heartbeat of each that is silent for so long
+_SILENT = f"""{_COMMON}
+local found = redis.call('ZRANGEBYSCORE', P .. 'workers', '-inf', text(now - ARGV[1]), 'WITHSCORES')
+local out = {{text(now)}}
+for i = 1, #found, 2 do
+    out[#out + 1] = found[i]
+    out[#out + 1] = text(tonumber(found[i + 1]))
+end
+return out
+"""
+
+# ARGV: milliseconds of silence, then for each quota: name, worker, what it was counted for, what it has really spent.
+_RECONCILE = f"""{_COMMON}
+for i = 2, #ARGV, 4 do
+    local name, holder = ARGV[i], ARGV[i + 1]
+    local beat = redis.call('ZSCORE', P .. 'workers', holder)
+    local silent = beat and now - beat >= tonumber(ARGV[1])
+    if silent and redis.call('HGET', P .. name, holder) == ARGV[i + 2] then
+        redis.call('HSET', P .. name, holder, ARGV[i + 3])
+        redis.call('HDEL', P .. name, '~' .. holder)
+        if redis.call('HDEL', P .. name, '!') == 1 then redis.call('PUBLISH', '{REFILL}', name) end
+    end
+end
+return 1
+"""
+
 # ARGV: name, end, amount spent before. The first one counts.
 _SEED = f"""{_COMMON}
 redis.call('HSETNX', P .. ARGV[1], '=', ARGV[3])
@@ -192,6 +222,14 @@ class Holding(Struct, frozen=True):
     reserved: int
 
 
+class Held(Struct, frozen=True):
+    """What a worker is counted for of a quota's window."""
+
+    key: str
+    holder: str
+    units: int
+
+
 class LeaseStore:
     """Every method raises Unavailable."""
 
@@ -201,6 +239,8 @@ class LeaseStore:
         self._lease = redis.register_script(_LEASE)
         self._put = redis.register_script(_PUT)
         self._seed = redis.register_script(_SEED)
+        self._silent = redis.register_script(_SILENT)
+        self._reconcile = redis.register_script(_RECONCILE)
 
     async def beat(self, worker: str, new_epoch: str) -> Beat:
         now, epoch, alive = await self._run(self._beat, worker, new_epoch)
@@ -234,6 +274,30 @@ class LeaseStore:
             await self._redis.zrem(f"{PREFIX}workers", worker)
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
+
+    async def lost(self, silent_ms: int = LOST_MS) -> dict[str, int]:
+        """Workers that ended without a word and without a successor, and their last heartbeats on Redis' clock."""
+        _, *found = await self._run(self._silent, silent_ms)
+        return {name.decode(): int(beat) for name, beat in zip(found[::2], found[1::2], strict=True)}
+
+    async def held_by(self, holders: Sequence[str], prefix: str) -> list[Held]:
+        """What those are counted for of the quotas whose ids begin so."""
+        found: list[Held] = []
+        try:
+            async for name in self._redis.scan_iter(f"{PREFIX}{prefix}*", count=1000):
+                units = await self._redis.hmget(name, list(holders))
+                key = name.decode().removeprefix(PREFIX)
+                found += [Held(key, who, int(what)) for who, what in zip(holders, units, strict=True) if what]
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return found
+
+    async def reconcile(self, spent: Sequence[tuple[Held, int]], silent_ms: int = LOST_MS) -> None:
+        """Counts for lost workers what they have spent instead of what they had leased; not if they came back."""
+        words: list[object] = [silent_ms]
+        for held, units in spent:
+            words += (held.key, held.holder, held.units, units)
+        await self._run(self._reconcile, *words)
 
     async def messages(self) -> AsyncIterator[tuple[bool, str]]:
         """(whether it is a recall and not a refill, the quota's key); the first one, with an empty key, is for luck."""

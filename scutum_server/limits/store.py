@@ -136,6 +136,40 @@ WHERE CASE b.scope
     ELSE true END
 """
 
+# The time zones' midnights lie on quarters of an hour. `MATERIALIZED`: the log is read once for all of them.
+SPENT_BY = """
+WITH held AS (
+    SELECT h.place, h.worker, h.since, b.*
+    FROM unnest(%(budget)s::text[], %(worker)s::text[], %(since)s::timestamptz[]) WITH ORDINALITY
+        AS h (budget_id, worker, since, place) JOIN budgets b ON b.id = h.budget_id
+), used AS MATERIALIZED (
+    SELECT worker, org_id, team_id, key_id, date_bin('15 minutes', ts, 'epoch') AS at, sum(cost_nano_usd) AS cost
+    FROM spend_logs
+    WHERE worker IN (SELECT worker FROM held) AND ts >= (SELECT min(since) FROM held)
+    GROUP BY 1, 2, 3, 4, 5
+)
+SELECT held.place, coalesce(sum(used.cost), 0)::bigint AS spent
+FROM held LEFT JOIN used ON used.worker = held.worker AND used.at >= held.since AND CASE held.scope
+    WHEN 'org' THEN used.org_id = held.org_id
+    WHEN 'unit' THEN used.team_id IN (SELECT id FROM teams WHERE unit_id = held.unit_id)
+    WHEN 'team' THEN used.team_id = held.team_id
+    WHEN 'key' THEN used.key_id = held.key_id
+    WHEN 'user' THEN used.key_id IN (SELECT id FROM api_keys WHERE owner = held.user_name)
+    ELSE true END
+GROUP BY held.place
+"""
+
+
+async def spent_by(conn: Connection, asked: Sequence[tuple[str, str, dt.datetime]]) -> dict[int, int]:
+    """Nano-USD by the number of each (budget's id, worker, since); a budget that is gone has none."""
+    columns = {
+        "budget": [budget for budget, _, _ in asked],
+        "worker": [worker for _, worker, _ in asked],
+        "since": [since for _, _, since in asked],
+    }
+    rows = await (await conn.execute(SPENT_BY, columns)).fetchall()
+    return {int(row["place"]) - 1: int(row["spent"]) for row in rows}
+
 
 async def spent(conn: Connection, budget_id: str, since: dt.datetime, pending: Sequence[Spend] = ()) -> int:
     """Nano-USD of the budget's scope since then; `pending` are records that may not be in the spend log yet."""

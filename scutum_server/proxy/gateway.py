@@ -103,6 +103,7 @@ class Gateway:
 
     def record(self, record: UsageRecord) -> None:
         """Keeps a request's usage record, on disk, and counts it."""
+        record.worker = self._keeper.holder
         self.journal.append(record)
         self.metrics.observe(record)
 

@@ -63,6 +63,8 @@ class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     cache: str = "bypass"
     session_id: str | None = None
     attempts: int = 1
+    worker: str | None = None
+    """The proxy's worker that served it, by the name under which it leases."""
     trace: str | None = None
     """Of a sampled request: the trace's id and, after a dash, the client's span if it is the client's trace."""
     tries: list[Try] | None = None

@@ -41,7 +41,7 @@ COPY = """
 COPY usage_staging (ts, request_id, status, client_request_id, org_id, team_id, key_id, user_id, route, requested_model,
     deployment_id, model, upstream_model, provider, simulated, stream, error_kind, tokens_in, tokens_out, tokens_cached,
     tokens_reasoning, usage_source, cost_nano_usd, price_source, latency_us, ttft_us, overhead_us, cache, session_id,
-    attempts) FROM STDIN
+    attempts, worker) FROM STDIN
 """
 # Both inserts go in key order, so that two workers with the same records wait for each other and do not deadlock.
 MERGE = """
@@ -116,6 +116,14 @@ class UsageStream:
                 after = b"(" + entries[-1][0]
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
+
+    async def oldest(self) -> int | None:
+        """When the first entry that is in the stream came, in milliseconds of Redis' clock; raises Unavailable."""
+        try:
+            entries: Any = await self._redis.xrange(STREAM, count=1)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return int(entries[0][0].partition(b"-")[0]) if entries else None
 
     async def server(self) -> str:
         """The run id of the server; raises Unavailable."""

@@ -13,10 +13,12 @@ import uvloop
 from scutum_server.errors import Unavailable
 from scutum_server.infra import logs
 from scutum_server.infra.redis import make_redis
+from scutum_server.leases.store import LeaseStore
 from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
-from scutum_server.usage.store import SpendStore, UsageQueue
+from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
+from scutum_server.worker.reclaim import Reclaim
 from scutum_server.worker.spans import Place, place
 from scutum_server.worker.store import HeartbeatStore, ProviderStore
 from scutum_server.worker.tracing import Exporter
@@ -54,10 +56,11 @@ async def _main(settings: WorkerSettings) -> None:
         return beat(waiting=progress.waiting, stored=progress.stored, rejected=progress.rejected, traces=traces)
 
     heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
+    reclaim = Reclaim(LeaseStore(redis), UsageStream(redis), settings.database)
     log.info("Worker started")
     try:
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(heartbeat.run()), group.create_task(_upkeep(settings))]
+            others = [group.create_task(work) for work in (heartbeat.run(), _upkeep(settings), reclaim.run())]
             if exporter is not None:
                 exporter.start()
                 others.append(group.create_task(_know_places(ProviderStore(settings.database), places)))

@@ -132,6 +132,7 @@ def test_tokens_a_minute_are_settled_with_what_was_reported(limited: Proxy) -> N
         used += record["tokens_in"] + record["tokens_out"]
     assert status == 429
     assert headers["x-ratelimit-limit-tokens"] == "1000"
+    assert [path.stem for path in (limited.spill / "leases").iterdir()] == [record["worker"]], "who leases is who records"
     assert used <= 1000
     assert used + 100 + 200 > 1000, "what was reserved and not used was free again"
 

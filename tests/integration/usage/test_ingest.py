@@ -72,7 +72,7 @@ async def test_every_field_arrives_in_its_column(database: DatabaseSettings, cli
         deployment_id="d", model="m", upstream_model="um", provider="p", simulated=True, stream=True, status=502,
         error_kind="e", tokens_in=1, tokens_out=2, tokens_cached=3, tokens_reasoning=4, usage_source="reported",
         cost_nano_usd=5, price_source="ps", latency_us=6, ttft_us=7, overhead_us=8, cache="hit", session_id="s",
-        attempts=9, trace="ab" * 16,
+        attempts=9, worker="w", trace="ab" * 16,
     )  # fmt: skip
     bare = record()
     await put(client, full, bare)
