@@ -112,6 +112,7 @@ class ProxySettings:
     port: int
     fd: int | None
     max_body_bytes: int
+    max_upload_bytes: Mapping[str, int]
     drain_seconds: int
     traced_share: float | None
     """From 0 to 1; None when no collector takes traces."""
@@ -262,6 +263,16 @@ def _traces(env: _Env) -> TraceSettings | None:
     )
 
 
+_UPLOADS = {
+    "/v1/files": ("SCUTUM_MAX_FILE_BYTES", 512),
+    "/v1/images/edits": ("SCUTUM_MAX_IMAGE_BYTES", 64),
+    "/v1/images/variations": ("SCUTUM_MAX_IMAGE_BYTES", 64),
+    "/v1/audio/transcriptions": ("SCUTUM_MAX_AUDIO_BYTES", 32),
+    "/v1/audio/translations": ("SCUTUM_MAX_AUDIO_BYTES", 32),
+}
+"""Setting and default in MiB by route: a little above what OpenAI takes, so that its own refusal is the one seen."""
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
@@ -282,6 +293,9 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),
         fd=None if fd < 0 else fd,
         max_body_bytes=env.integer("SCUTUM_MAX_BODY_BYTES", 10 * 1024 * 1024, 1024),
+        max_upload_bytes={
+            route: env.integer(name, mib * 1024 * 1024, 1024, 2**40) for route, (name, mib) in _UPLOADS.items()
+        },
         drain_seconds=env.integer("SCUTUM_DRAIN_SECONDS", 30, 0, 3600),
         traced_share=_traced_share(env),
         upstream_proxy=env.optional("UPSTREAM_PROXY"),

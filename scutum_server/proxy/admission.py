@@ -10,15 +10,18 @@ from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.queue import Need
 from scutum_server.proxy.bounds import FREE, WITHOUT_OUTPUT, Most, asked_output, choices, most
+from scutum_server.proxy.passthrough_reserve import nano_usd
 from scutum_server.proxy.rates import RateCard
 from scutum_server.proxy.refusals import headers, limit_reached
-from scutum_server.upstream.native import CHAT, COUNT_TOKENS, RESPONSES, Traits
+from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PASSED, RESPONSES, Traits
 from scutum_server.wire.output_cap import with_output_cap
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
     from scutum_server.proxy.snapshot import Deployment, Snapshot
 
+_UNCOUNTED: Final = frozenset({COUNT_TOKENS, FILES, BATCHES})
+"""Requests that generate nothing at once."""
 _MOST_PLANS: Final = 50_000
 
 
@@ -80,9 +83,9 @@ class Admission:
         plan = self._plan(call, deployment)
         if plan is None:
             return
-        counts = call.endpoint.wire != COUNT_TOKENS
+        counts = call.endpoint.wire not in _UNCOUNTED
         tokens = self._token_estimate(call, deployment, plan) if plan.tokens and counts else 0
-        cost = most(call, deployment, self._rates, plan.output_tokens) if plan.money and counts else FREE
+        cost = self._most(call, deployment, plan) if plan.money else FREE
         hold = call.hold = Hold(plan, tokens, call.hold)
         keeper = self._keeper
         now = keeper.now()
@@ -99,6 +102,17 @@ class Admission:
         refusal: Refusal | None = await keeper.acquire(needs, lambda now, without: self._take(hold, cost, now, without))
         if refusal is not None:
             raise limit_reached(refusal, plan.head(keeper.now()))
+
+    async def debit(self, call: Call, deployment: Deployment, nano_usd: int) -> None:
+        """Takes what was spent unreserved out of the budgets, whatever is left of them; raises Unavailable."""
+        plan = self._plan(call, deployment) if call.snapshot.rules else None
+        if plan is None or not plan.money:
+            return
+        await self._keeper.acquire([Need(lease, 1) for lease in plan.money], lambda _now, _without: None)
+        now = self._keeper.now()
+        for lease in plan.money:
+            lease.settle(0, nano_usd, now)
+            self._keeper.settled(lease, now)
 
     def settle(self, call: Call) -> None:
         """Gives back what the request did not use; call it once tokens and cost are known."""
@@ -168,7 +182,17 @@ class Admission:
         estimate = int(len(call.body) * self._input_factors.get(name, 0.3) + output) + 1
         return min(estimate, *(lease.meter.capacity for lease in plan.tokens))
 
+    def _most(self, call: Call, deployment: Deployment, plan: Plan) -> Most:
+        if call.endpoint.wire in PASSED:
+            reserved = nano_usd(call, deployment, plan.output_tokens)
+            return Most(reserved, min(1, reserved), reserved, 0, 0)
+        if call.endpoint.wire == COUNT_TOKENS:
+            return FREE
+        return most(call, deployment, self._rates, plan.output_tokens)
+
     def _learn(self, call: Call, name: str) -> None:
+        if not call.body:
+            return  # a form, which is not kept
         factor = call.tokens.input / len(call.body)
         known = self._input_factors.get(name)
         # Up at once and down slowly: an estimate below the truth is charged to the next window.

@@ -11,7 +11,7 @@ from scutum_server.errors import InvalidInput, NotFound, Unavailable
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy import exposition, pipeline
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX
+from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX, of_object
 from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.wire.errors import body_of, render, shape_of
@@ -39,6 +39,8 @@ class App:
         model = ""
         if endpoint is None and path.startswith(MODEL_PREFIX):
             endpoint, model = MODEL, unquote(path[len(MODEL_PREFIX) :])
+        elif endpoint is None:
+            endpoint = of_object(path, scope["method"])
         gateway = self._gateway
         if endpoint is None and await self._is_operators(exchange, path):
             return

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Final
 
@@ -260,6 +261,33 @@ class _Run:
 def _weight(error: ScutumError) -> int:
     """How much the client has from hearing of this failure rather than of another."""
     return 0 if isinstance(error, InvalidInput) else 1 if isinstance(error, LimitReached) else 2
+
+
+@contextmanager
+def watched(call: Call, deployment: Deployment) -> Iterator[None]:
+    """A call that is made once, whatever comes of it: what the deployment's health and the counters learn."""
+    call.attempts = 1
+    health, metrics = deployment.health, call.gateway.metrics
+    health.begin()
+    metrics.attempt(deployment.name, deployment.provider.name)
+    try:
+        yield
+    except (UpstreamError, ProviderError) as error:
+        word, blame = _outcome(error)
+        metrics.failed(deployment.provider.name, error.code)
+        call.path.append(b"%b:%b" % (deployment.label, word))
+        if blame:
+            health.failed(word.decode())
+        else:
+            health.answered()
+        raise
+    except BaseException:
+        health.abandon_probe()
+        raise
+    else:
+        health.answered()
+    finally:
+        health.end()
 
 
 def _verdict(error: ScutumError) -> int:

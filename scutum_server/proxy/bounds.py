@@ -30,7 +30,7 @@ TEMPLATE_TOKENS: Final = 200
 TOOLS_TOKENS: Final = 1_000
 UNKNOWN_WINDOW: Final = 1_000_000
 """For a model whose context window the catalogue does not know."""
-WITHOUT_OUTPUT: Final = frozenset({EMBEDDINGS, COUNT_TOKENS})
+WITHOUT_OUTPUT: Final = frozenset({EMBEDDINGS, COUNT_TOKENS, "moderations", "rerank"})
 _AS_TEXT: Final = frozenset({EMBEDDINGS, COMPLETIONS})
 
 

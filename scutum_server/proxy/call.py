@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from scutum_server.wire.completions import CompletionsRequest
     from scutum_server.wire.embeddings import EmbeddingsRequest
     from scutum_server.wire.messages import CountRequest, MessagesRequest
+    from scutum_server.wire.passed import PassedRequest
     from scutum_server.wire.responses import ResponsesRequest
 
-    Parsed = ChatRequest | CompletionsRequest | EmbeddingsRequest | MessagesRequest | CountRequest | ResponsesRequest
+    Parsed = (
+        ChatRequest | CompletionsRequest | EmbeddingsRequest | MessagesRequest | CountRequest | ResponsesRequest
+        | PassedRequest
+    )  # fmt: skip
 
 _CLIENT_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -50,8 +54,8 @@ class Call:
     __slots__ = (
         "accounted", "attempts", "body", "client_request_id", "cost", "deployment", "dropped", "endpoint",
         "error_kind", "exchange", "extra_head", "first_byte", "gateway", "hold", "id", "key", "on_start", "parsed",
-        "path", "provider_done", "provider_sent", "requested_model", "snapshot", "spent", "started", "stream", "team",
-        "tokens", "trace", "trace_fields", "tries", "usage_source", "waited",
+        "path", "priced", "provider_done", "provider_sent", "requested_model", "snapshot", "spent", "started", "stream",
+        "team", "tokens", "trace", "trace_fields", "tries", "usage_source", "waited",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint, gateway: Gateway, snapshot: Snapshot) -> None:
@@ -83,6 +87,8 @@ class Call:
         self.tokens = Tokens(0, 0)
         self.usage_source: str | None = None
         self.cost = 0
+        self.priced: Cost | None = None
+        """Set where tokens alone do not tell the cost."""
         self.error_kind: str | None = None
         self.accounted = False
         self.hold: Hold | None = None
@@ -149,7 +155,7 @@ class Call:
             self.gateway.admission.settle(self)
         self.waited = self.provider_seconds
         self.provider_sent = self.provider_done = self.first_byte = 0.0
-        self.tokens, self.cost, self.usage_source = Tokens(0, 0), 0, None
+        self.tokens, self.cost, self.usage_source, self.priced = Tokens(0, 0), 0, None, None
 
     def account(self, status: int) -> None:
         """Appends the request's usage record, once; must come before the answer's last byte."""
@@ -158,7 +164,9 @@ class Call:
         self.accounted = True
         now = perf_counter()
         deployment, price_source = self.deployment, None
-        if deployment is not None and self.usage_source is not None:
+        if self.priced is not None:
+            self.cost, price_source = self.priced.nano_usd, self.priced.source
+        elif deployment is not None and self.usage_source is not None:
             cost = deployment.price(self.tokens)
             self.cost, price_source = cost.nano_usd, cost.source
         if self.hold is not None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from scutum_server.proxy import pipeline
+from scutum_server.proxy import passthrough_batches, passthrough_files, passthrough_forms, pipeline
 from scutum_server.proxy.call import Call
 from scutum_server.upstream import native
-from scutum_server.wire import chat, completions, embeddings, messages, responses
+from scutum_server.wire import chat, completions, embeddings, messages, passed, responses
 from scutum_server.wire.errors import Shape
 
 
@@ -103,3 +103,54 @@ BY_PATH: Final[dict[bytes, Endpoint]] = {
     b"/v1/models": MODELS,
 }
 MODEL_PREFIX: Final = b"/v1/models/"
+
+
+def _passed(wire: str, decoder: msgspec.json.Decoder[Any]) -> Endpoint:
+    return Endpoint(f"/v1/{wire}", "POST", pipeline.complete, recorded=True, wire=wire, decoder=decoder)
+
+
+def _form(wire: str, decoder: msgspec.json.Decoder[Any] = passed.PASSED) -> Endpoint:
+    return Endpoint(f"/v1/{wire}", "POST", passthrough_forms.form, recorded=True, wire=wire, decoder=decoder)
+
+
+def _object(route: str, noun: str, **handlers: Callable[[Call], Awaitable[None]]) -> dict[str, Endpoint]:
+    """What one path takes, by method; `route` is that of the collection, for all of them."""
+    return {
+        method: Endpoint(route, method, handle, recorded=True, wire=route.removeprefix("/v1/"), noun=noun)
+        for method, handle in handlers.items()
+    }
+
+
+for _each in (
+    _passed("moderations", passed.MODERATION),
+    _passed("rerank", passed.PASSED),
+    _passed("images/generations", passed.IMAGE),
+    _passed("audio/speech", passed.SPEECH),
+    _form("images/edits", passed.IMAGE_EDIT),
+    _form("images/variations"),
+    _form("audio/transcriptions"),
+    _form("audio/translations"),
+):
+    BY_PATH[_each.route.encode()] = _each
+
+_FILE, _BATCH = ("/v1/files", "a file"), ("/v1/batches", "a batch")
+OBJECTS: Final[dict[bytes, dict[str, Endpoint]]] = {
+    b"files": _object(*_FILE, POST=passthrough_files.upload, GET=passthrough_files.list_files),
+    b"files/*": _object(*_FILE, GET=passthrough_files.get_file, DELETE=passthrough_files.delete_file),
+    b"files/*/content": _object(*_FILE, GET=passthrough_files.get_content),
+    b"batches": _object(*_BATCH, POST=passthrough_batches.create, GET=passthrough_batches.list_batches),
+    b"batches/*": _object(*_BATCH, GET=passthrough_batches.get_batch),
+    b"batches/*/cancel": _object(*_BATCH, POST=passthrough_batches.cancel),
+}
+"""By path below /v1/, with a star for an id."""
+
+
+def of_object(path: bytes, method: str) -> Endpoint | None:
+    """The endpoint of a path that has an id or several methods; for a wrong method, one that tells the right one."""
+    if not path.startswith((b"/v1/files", b"/v1/batches")):
+        return None
+    parts = path.removeprefix(b"/v1/").split(b"/")
+    if len(parts) > 1 and parts[1]:
+        parts[1] = b"*"
+    methods = OBJECTS.get(b"/".join(parts), {})
+    return methods.get(method) or next(iter(methods.values()), None)

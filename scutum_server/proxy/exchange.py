@@ -7,7 +7,7 @@ takes 18–22 µs of CPU this way and 34–39 µs through ASGI's messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -30,6 +30,7 @@ class Exchange(RequestResponseCycle):
     """One request and its answer. The writing methods do nothing once the client is gone."""
 
     body_seconds = 300.0
+    silence_seconds = 60.0
     task: asyncio.Task[None]
     chunked = True
     status = 0
@@ -59,19 +60,37 @@ class Exchange(RequestResponseCycle):
 
     async def _gather_body(self, limit: int) -> bytes:
         parts: list[bytes] = []
-        size = 0
-        while True:
-            message: Any = await self.receive()
-            if self.malformed:
-                raise InvalidInput("The request's body is not framed as HTTP/1.1 has it: see its Transfer-Encoding.")
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            size += len(message["body"])
-            if size > limit:
-                raise _too_large(limit)
-            parts.append(message["body"])
-            if not message["more_body"]:
-                return b"".join(parts)
+        left, more = limit, True
+        while more:
+            data, more = await self._next_piece(left, limit)
+            left -= len(data)
+            parts.append(data)
+        return b"".join(parts)
+
+    async def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """The request's body as it comes, no faster than it is taken; as `read_body`, but only silence is too slow."""
+        left, more = limit, True
+        while more:
+            try:
+                async with asyncio.timeout(self.silence_seconds):
+                    data, more = await self._next_piece(left, limit)
+            except TimeoutError:
+                self.keep_alive = False
+                raise RequestTimeout("The request's body stopped coming.") from None
+            left -= len(data)
+            if data:
+                yield data
+
+    async def _next_piece(self, left: int, limit: int) -> tuple[bytes, bool]:
+        """What has come since, and whether there is more."""
+        message: Any = await self.receive()
+        if self.malformed:
+            raise InvalidInput("The request's body is not framed as HTTP/1.1 has it: see its Transfer-Encoding.")
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        if len(message["body"]) > left:
+            raise _too_large(limit)
+        return message["body"], message["more_body"]
 
     def break_body(self) -> None:
         """The rest of the body cannot be read: whoever wants it is told, and the connection ends with the answer."""
@@ -115,7 +134,9 @@ class Exchange(RequestResponseCycle):
         if self.disconnected or self.response_complete:
             return
         self.response_complete = True
-        last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if self.chunked else data
+        last = data
+        if self.chunked:
+            last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
         self.transport.write(last)
         self._completed()
 

@@ -12,6 +12,7 @@ from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.charging import asked_apart, tokens_of
 from scutum_server.proxy.keyring import Reply
+from scutum_server.proxy.passthrough_answers import relay
 from scutum_server.proxy.snapshot import Deployment
 from scutum_server.proxy.ways import Way
 from scutum_server.upstream.catalog import Tokens
@@ -38,14 +39,17 @@ async def forward(call: Call, deployment: Deployment, way: Way) -> None:
     call.provider_sent = perf_counter()
     try:
         fields = way.fields + call.trace_fields
-        reply = await deployment.provider.lane.call(way.path, way.body, stream=call.stream, fields=fields)
+        stream = call.stream or way.passed
+        reply = await deployment.provider.lane.call(way.path, way.body, stream=stream, fields=fields)
     finally:
         call.provider_done = perf_counter()
     try:
         if reply.status != 200:
             refusal = await reply.body(MAX_ERROR_BYTES)
             raise provider_error(deployment.provider.name, reply.status, refusal, reply.header(b"retry-after"))
-        if call.stream:
+        if way.passed:
+            await relay(call, deployment, reply)
+        elif call.stream:
             kind = reply.header(b"content-type") or b""
             if not kind.lower().startswith(b"text/event-stream"):
                 raise UpstreamBadAnswer(f"The provider {deployment.provider.name} did not answer with a stream.")

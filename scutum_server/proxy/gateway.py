@@ -35,6 +35,7 @@ from scutum_server.usage.store import UsageStream
 log = logging.getLogger(__name__)
 
 REPORT_S: Final = 60.0
+MOST_SEEN: Final = 10_000
 
 
 class Gateway:
@@ -42,6 +43,7 @@ class Gateway:
 
     def __init__(self, settings: ProxySettings) -> None:
         self.max_body_bytes = settings.max_body_bytes
+        self.max_upload_bytes = settings.max_upload_bytes
         self.failed_authentications = 0
         self._reported_failures = 0
         self.draining = False
@@ -61,7 +63,8 @@ class Gateway:
             settings.max_stale_seconds,
         )
         self._scribe = Scribe(ConfigStore(settings.database), saved)
-        self.journal = Journal(settings.spill_dir, UsageStream(self._redis))
+        self.stream = UsageStream(self._redis)
+        self.journal = Journal(settings.spill_dir, self.stream)
         self.metrics = Metrics(settings.state_dir / "metrics", self._counted)
         self.metrics_keys = {key_hash(key) for key in (settings.master_key, settings.internal_service_key) if key}
         # A client of its own, which gives up soon: requests wait for its answers.
@@ -69,6 +72,7 @@ class Gateway:
         spending = Spending(settings.database, UsageStream(self._redis))
         self._keeper = Keeper(LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since)
         self.admission = Admission(self._keeper)
+        self._seen: dict[str, None] = {}
         self.tasks: Sized = ()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -100,6 +104,19 @@ class Gateway:
         await self._keeper.close()
         await self._lease_redis.aclose()
         await self._redis.aclose()
+
+    def first_sight(self, record_id: str) -> bool:
+        """Whether a record that may be made again and again is new to this process."""
+        if record_id in self._seen:
+            return False
+        if len(self._seen) >= MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[record_id] = None
+        return True
+
+    def body_limit(self, route: str) -> int:
+        """Bytes that a request's body may have; uploads have a cap of their own for each kind."""
+        return self.max_upload_bytes.get(route, self.max_body_bytes)
 
     def record(self, record: UsageRecord) -> None:
         """Keeps a request's usage record, on disk, and counts it."""

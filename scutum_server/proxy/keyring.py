@@ -6,7 +6,7 @@ what is on its way; a key that was told to wait (429) or refused (401, 403) rest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final, Protocol
 
@@ -41,12 +41,29 @@ class Reply(Protocol):
     def close(self) -> None: ...
 
 
+class Sending(Protocol):
+    """A request on its way in pieces; see `upstream.upload.Upload`."""
+
+    @property
+    def answered(self) -> bool: ...
+    async def send(self, data: bytes) -> None: ...
+    async def finish(self) -> Reply: ...
+    def abort(self) -> None: ...
+
+
 class Lane(Protocol):
-    """How one provider account is called, and what it takes; `fields` are further header lines."""
+    """How one provider account is called, and what it takes; `fields` are further header lines.
+
+    `ask` and `upload` are for what is no POST of a JSON document.
+    """
 
     @property
     def traits(self) -> Traits: ...
     async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply: ...
+    async def ask(
+        self, method: str, path: str, *, query: str = "", body: bytes = b"", fields: bytes = b""
+    ) -> Reply: ...
+    async def upload(self, path: str, content_type: bytes, fields: bytes = b"") -> Sending: ...
 
 
 class _Key:
@@ -79,9 +96,21 @@ class KeyRing:
     async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply:
         """As the lanes' own `call`."""
         key = self._choose()
+        return await self._counted(key, key.lane.call(path, body, stream=stream, fields=fields))
+
+    async def ask(self, method: str, path: str, *, query: str = "", body: bytes = b"", fields: bytes = b"") -> Reply:
+        """As the lanes' own `ask`."""
+        key = self._choose()
+        return await self._counted(key, key.lane.ask(method, path, query=query, body=body, fields=fields))
+
+    async def upload(self, path: str, content_type: bytes, fields: bytes = b"") -> Sending:
+        """As the lanes' own `upload`; what it takes is not weighed against calls."""
+        return await self._choose().lane.upload(path, content_type, fields)
+
+    async def _counted(self, key: _Key, call: Awaitable[Reply]) -> Reply:
         key.in_flight += 1
         try:
-            reply = await key.lane.call(path, body, stream=stream, fields=fields)
+            reply = await call
         except BaseException:
             key.in_flight -= 1
             raise

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from scutum_server.errors import ScutumError, UpstreamError
 from scutum_server.infra.crypto import SecretBox
-from scutum_server.proxy.keyring import KeyRing, Lane, Reply
+from scutum_server.proxy.keyring import KeyRing, Lane, Reply, Sending
 from scutum_server.proxy.snapshot import Row
 from scutum_server.upstream import native, openai
 from scutum_server.upstream.anthropic import AnthropicLane
@@ -35,6 +35,14 @@ class BrokenLane:
 
     async def call(self, *_: object, **__: object) -> Reply:
         raise ProviderMisconfigured(self._error.detail, code=self._error.code)
+
+    ask = call
+
+    async def upload(self, *_: object, **__: object) -> Sending:
+        raise ProviderMisconfigured(self._error.detail, code=self._error.code)
+
+
+_NOT_SIMULATED: Final = "The simulator has no such route."
 
 
 class SimReply:
@@ -93,6 +101,12 @@ class SimLane:
         else:
             answer = await self._simulator.chat(request, stream)
         return SimReply(answer.status, answer.body)
+
+    async def ask(self, *_: object, **__: object) -> Reply:
+        raise ProviderMisconfigured(_NOT_SIMULATED)
+
+    async def upload(self, *_: object, **__: object) -> Sending:
+        raise ProviderMisconfigured(_NOT_SIMULATED)
 
 
 def _keys(row: Row, box: SecretBox) -> list[str | None]:

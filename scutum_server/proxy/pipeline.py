@@ -119,7 +119,7 @@ def authenticate(call: Call) -> None:
         raise Forbidden("This API key may not be used from this address.", code="ip_not_allowed")
     if key.allowed_routes is not None and call.endpoint.route not in key.allowed_routes:
         raise Forbidden(f"This API key may not use {call.endpoint.route}.", code="route_not_allowed")
-    limit = call.gateway.max_body_bytes
+    limit = call.gateway.body_limit(call.endpoint.route)
     if length is not None and (len(length) > _LENGTH_DIGITS or int(length) > limit):
         raise TooLarge(f"The request body is larger than {limit} bytes: send less, or have the limit raised.")
 

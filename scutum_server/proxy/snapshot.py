@@ -21,9 +21,10 @@ from scutum_server.proxy.rules import Rules
 from scutum_server.routing import strategy
 from scutum_server.routing.health import Board, Health
 from scutum_server.routing.strategy import Capacity, Order
-from scutum_server.upstream.catalog import Cost, Price, Tokens, pricer, window
+from scutum_server.upstream.catalog import Cost, Price, Pricer, Tokens, pricer, window
 from scutum_server.upstream.openai import path_prefix
 from scutum_server.upstream.options import BreakerOptions, Routing
+from scutum_server.upstream.tariff import Tariff, tariff
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Deployment(Struct, frozen=True):
     upstream_model: str
     provider: Provider
     price: Callable[[Tokens], Cost]
+    tariff: Tariff
     created: int
     head: bytes
     simulated: bool
@@ -122,6 +124,8 @@ class Snapshot:
     def __init__(self, master_key: str, lane_of: Callable[[Row], Lane], board: Board | None = None) -> None:
         self.version = -1
         self.plans: dict[str, Plan] = {}
+        self.deployments: dict[str, Deployment] = {}
+        """By id."""
         self._board = board or Board()
         self.credentials: dict[bytes, tuple[Key, float]] = {}
         self.teams: dict[str, Team] = {}
@@ -136,7 +140,7 @@ class Snapshot:
         self._deployments: dict[str, Row] = {}
         self._provider_rows: dict[str, Row] = {}
         self._aliases: dict[str, Row] = {}
-        self._pricers: dict[tuple[str, str | None, str, str], Callable[[Tokens], Cost]] = {}
+        self._pricers: dict[tuple[str, str | None, str, str], tuple[Pricer, Tariff]] = {}
         self.credentials[key_hash(master_key)] = (Key(MASTER_KEY_ID, None), float("inf"))
 
     def team_of(self, key: Key) -> Team | None:
@@ -219,6 +223,7 @@ class Snapshot:
         for name, row in self._aliases.items():
             if (name not in groups or name in row["targets"]) and any(target in groups for target in row["targets"]):
                 plans[name] = _plan(name, row, groups)
+        self.deployments = {each.id: each for group in groups.values() for each in group}
         self.plans = plans
 
     def _deployment(self, row: Row) -> Deployment:
@@ -227,6 +232,7 @@ class Snapshot:
         # A changed key or address deserves a new chance at once.
         configuration = (row["upstream_model"], row["settings"], account)
         health = self._board.health(row["id"], configuration, _breaker(account))
+        price, charge = self._prices(provider, row)
         simulated = provider.kind == "sim"
         head = f"x-scutum-model: {_header(row['name'])}\r\nx-scutum-provider: {_header(provider.name)}\r\n"
         if simulated:
@@ -236,7 +242,8 @@ class Snapshot:
             name=row["name"],
             upstream_model=row["upstream_model"],
             provider=provider,
-            price=self._pricer(provider, row),
+            price=price,
+            tariff=charge,
             window=_window(provider, row),
             created=int(row["created_at"].timestamp()),
             head=head.encode("ascii"),
@@ -249,21 +256,18 @@ class Snapshot:
             path_prefix=path_prefix(account["settings"], row["upstream_model"]),
         )
 
-    def _pricer(self, provider: Provider, row: Row) -> Callable[[Tokens], Cost]:
+    def _prices(self, provider: Provider, row: Row) -> tuple[Pricer, Tariff]:
         price = row["settings"].get("price")
-        key = (provider.kind, provider.base_url, row["upstream_model"], repr(price))
+        whose = (provider.kind, provider.base_url, row["upstream_model"])
+        key = (*whose, repr(price))
         if key not in self._pricers:
             try:
                 override = msgspec.convert(price, Price | None)
             except msgspec.ValidationError:
                 log.exception("deployment %s has a price that cannot be read; it is ignored", row["id"])
                 override = None
-            self._pricers[key] = pricer(
-                provider_kind=provider.kind,
-                base_url=provider.base_url,
-                upstream_model=row["upstream_model"],
-                override=override,
-            )
+            by_tokens = pricer(provider_kind=whose[0], base_url=whose[1], upstream_model=whose[2], override=override)
+            self._pricers[key] = by_tokens, tariff(*whose, override=override, price=by_tokens)
         return self._pricers[key]
 
 

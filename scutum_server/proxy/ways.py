@@ -11,7 +11,17 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.errors import InvalidInput
-from scutum_server.upstream.native import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES, Traits
+from scutum_server.proxy.object_ids import with_upstream_ids
+from scutum_server.upstream.native import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    PASSED,
+    RESPONSES,
+    Traits,
+)
 from scutum_server.wire import chat, embeddings, messages, responses
 from scutum_server.wire.body import ANYTHING, decode, with_model
 from scutum_server.wire.messages import MessagesStream
@@ -65,6 +75,7 @@ _REPORTED_IN: Final[dict[str, UsageReader]] = {
 class Way(Struct):
     """`wire` is the format that goes to the provider; `fields` are header lines for it.
 
+    `passed` answers go to the client as they are.
     `dropped` is the answer's header line that names what of the request the provider's format has no place for.
     """
 
@@ -75,6 +86,7 @@ class Way(Struct):
     fields: bytes = b""
     show_usage: bool = True
     dropped: bytes = b""
+    passed: bool = False
 
     def usage_in(self, body: bytes) -> chat.Usage | None:
         """Of the provider's whole answer; raises a msgspec error when it is none."""
@@ -108,12 +120,13 @@ def way_of(call: Call, deployment: Deployment) -> Way:
     if wire != RESPONSES:
         # Azure's Responses API takes the deployment's name from the body.
         path = deployment.path_prefix + path
+    body = with_upstream_ids(call, call.body, deployment)
     if wire in _OF_CHAT:
         show_usage = _wants_usage(call)
-        body = with_model(call.body, model, include_usage=call.stream and not show_usage)
+        body = with_model(body, model, include_usage=call.stream and not show_usage)
         return Way(wire, path, body, show_usage=show_usage)
     fields = _passed_headers(call) if wire in _OF_MESSAGES else b""
-    return Way(wire, path, with_model(call.body, model), fields=fields)
+    return Way(wire, path, with_model(body, model), fields=fields, passed=wire in PASSED)
 
 
 def _translated(call: Call, deployment: Deployment, traits: Traits) -> Way:

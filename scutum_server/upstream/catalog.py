@@ -23,7 +23,8 @@ from scutum_server.upstream.rates import Apart, Rates, Terms, Tokens, rates_of, 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
-__all__ = ("UNKNOWN", "Apart", "Cost", "NanoPrice", "Price", "Pricer", "Terms", "Tokens", "price", "pricer", "window")
+__all__ = ("UNKNOWN", "Apart", "Cost", "NanoPrice", "Price", "Pricer", "Terms", "Tokens", "find", "price",
+           "price_source", "pricer", "window")  # fmt: skip
 
 _URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 UNKNOWN = "unknown"
@@ -64,8 +65,7 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
         cached = override.input_nano if override.cached_nano is None else override.cached_nano
         fixed = uniform(override.input_nano, override.output_nano, cached)
         return lambda tokens: Cost(fixed.nano_usd(tokens), "operator")
-    url = base_url or _URLS.get(provider_kind, "")
-    model = None if _is_private(url) else _find(url, upstream_model)
+    model = find(provider_kind, base_url, upstream_model)
     if model is None:
         unknown = Cost(0, UNKNOWN)
         return lambda _: unknown
@@ -75,8 +75,7 @@ def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, ove
 @cache
 def window(*, provider_kind: str, base_url: str | None, upstream_model: str) -> int | None:
     """The most tokens that a model reads at once, as far as the catalogue knows; asks it as `pricer` does."""
-    url = base_url or _URLS.get(provider_kind, "")
-    model = None if provider_kind == "sim" or _is_private(url) else _find(url, upstream_model)
+    model = None if provider_kind == "sim" else find(provider_kind, base_url, upstream_model)
     if model is None or model.context_window is None:
         return None
     known = model.context_window
@@ -108,6 +107,12 @@ def _is_private(base_url: str) -> bool:
         return "." not in host
 
 
+def find(provider_kind: str, base_url: str | None, upstream_model: str) -> ModelInfo | None:
+    """The model in the catalogue; None for one that it does not have, and for every one of a private server."""
+    url = base_url or _URLS.get(provider_kind, "")
+    return None if _is_private(url) else _find(url, upstream_model)
+
+
 def _find(base_url: str, upstream_model: str) -> ModelInfo | None:
     from genai_prices.data_snapshot import get_snapshot
 
@@ -124,12 +129,13 @@ def _find(base_url: str, upstream_model: str) -> ModelInfo | None:
 
 
 @cache
-def _source() -> str:
+def price_source() -> str:
+    """What the spend log says of a price that was taken from the package."""
     return "genai-prices:" + importlib.metadata.version("genai-prices")
 
 
 def _catalogued(model: ModelInfo) -> Pricer:
-    source = _source()
+    source = price_source()
     # Terms come in a provider's own words: those that the catalogue does not know have the plain price.
     known = {terms for variant in model.price_variants or () for terms in variant.when.items()}
     held: dict[Terms | None, Rates] = {}

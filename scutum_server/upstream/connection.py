@@ -66,6 +66,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         self._wake_on_head = False
+        self.draining = False
+        self._write_paused = False
 
     # -- the exchange, as the pool and the response drive it
 
@@ -77,6 +79,44 @@ class Connection(asyncio.Protocol):
         self.total_deadline = now + total_s
         self.deadline = min(now + first_byte_s, self.total_deadline)
         self.transport.write(payload)
+
+    def open(self, head: bytes, idle_s: float) -> None:
+        """Starts an exchange whose request comes in pieces: no deadline runs while the provider waits for us."""
+        self.busy = True
+        self._idle_s = idle_s
+        self.deadline = self.total_deadline = float("inf")
+        self._wake_on_head = True
+        self.transport.write(head)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer has begun; before the request is complete, that makes its rest superfluous."""
+        return self._head_done
+
+    async def write(self, data: bytes) -> None:
+        """A piece of the request; waits while the provider is slow to take it. After `answered` it does nothing."""
+        if self.error is not None:
+            raise self.error
+        if self._head_done or self.lost:
+            return
+        self.transport.write(data)
+        if self._write_paused:
+            self.draining = True
+            self.deadline = self.loop.time() + self._idle_s
+            try:
+                while self._write_paused and not self._head_done:
+                    await self._wait()
+            finally:
+                self.draining = False
+                self.deadline = float("inf")
+
+    def close_request(self, data: bytes, first_byte_s: float, total_s: float) -> None:
+        """The last piece of the request; deadlines for the answer count from now."""
+        now = self.loop.time()
+        self.total_deadline = now + total_s
+        self.deadline = min(now + first_byte_s, self.total_deadline)
+        if self.error is None and not self._head_done and not self.lost:
+            self.transport.write(data)
 
     async def head(self) -> None:
         """Waits for the answer's status and headers."""
@@ -185,6 +225,14 @@ class Connection(asyncio.Protocol):
         return None
 
     # -- asyncio
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self.draining:
+            self._wake()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from scutum_server.errors import UpstreamError
 from scutum_server.upstream.forward_proxy import bracketed, refused
 from scutum_server.upstream.options import HttpOptions
 from scutum_server.upstream.transport import Response, Transport
+from scutum_server.upstream.upload import Upload, begin
 
 CHAT: Final = "chat"
 COMPLETIONS: Final = "completions"
@@ -19,6 +20,15 @@ EMBEDDINGS: Final = "embeddings"
 RESPONSES: Final = "responses"
 MESSAGES: Final = "messages"
 COUNT_TOKENS: Final = "count_tokens"
+FILES: Final = "files"
+BATCHES: Final = "batches"
+PASSED: Final = frozenset({
+    "moderations", "rerank", "images/generations", "images/edits", "images/variations",
+    "audio/speech", "audio/transcriptions", "audio/translations", FILES, BATCHES,
+})  # fmt: skip
+"""What goes to a provider as it is or not at all; each is its own path."""
+
+_JSON: Final = b"Content-Type: application/json\r\n"
 
 
 class ProviderMisconfigured(UpstreamError):
@@ -87,10 +97,7 @@ class NativeLane:
             self._fields += proxy.authorization
         if api_key:
             self._fields += f"{scheme}{api_key}\r\n"
-        self._fields += (
-            f"User-Agent: scutum/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-            "Content-Type: application/json\r\n"
-        )
+        self._fields += f"User-Agent: scutum/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         self._heads: dict[str, bytes] = {}
 
     async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Response:
@@ -100,10 +107,36 @@ class NativeLane:
         """
         head = self._heads.get(path)
         if head is None:
-            line = f"POST {self._base}/{path}{self._query} HTTP/1.1\r\n"
-            head = self._heads[path] = f"{line}{self._fields}".encode("ascii")
+            head = self._heads[path] = self._head("POST", path) + _JSON
         payload = b"%b%bContent-Length: %d\r\n\r\n%b" % (head, fields, len(body), body)
         reply = await self._transport.request(self._origin, payload, self._timeouts, whole=not stream)
+        return self._unless_refused(reply)
+
+    async def ask(self, method: str, path: str, *, query: str = "", body: bytes = b"", fields: bytes = b"") -> Response:
+        """One request with a JSON `body` or none; returns once the head of the answer is there.
+
+        `path` and `query` are percent-encoded. Raises the errors of `upstream.errors`.
+        """
+        head = self._head(method, path, query) + fields
+        if body or method == "POST":
+            head += b"%bContent-Length: %d\r\n" % (_JSON, len(body))
+        reply = await self._transport.request(self._origin, head + b"\r\n" + body, self._timeouts, whole=False)
+        return self._unless_refused(reply)
+
+    async def upload(self, path: str, content_type: bytes, fields: bytes = b"") -> Upload:
+        """Begins a POST whose body comes in pieces; raises UpstreamTimeout, UpstreamRefused."""
+        head = b"%b%bContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head %= (self._head("POST", path), fields, content_type)
+        return await begin(self._transport, self._origin, head, self._timeouts)
+
+    def _head(self, method: str, path: str, query: str = "") -> bytes:
+        """The request line, with the provider's own query and ours, and the headers that all requests have."""
+        own = self._query.removeprefix("?")
+        target = "?".join(filter(None, (f"{self._base}/{path}", "&".join(filter(None, (own, query))))))
+        return f"{method} {target} HTTP/1.1\r\n{self._fields}".encode("ascii")
+
+    def _unless_refused(self, reply: Response) -> Response:
+        """Raises ForwardProxyFailed for what the proxy on the way there says."""
         if reply.status == 407 and self._origin.proxy is not None:
             reply.close()
             raise refused(self._origin.proxy)

@@ -18,6 +18,7 @@ PATHS: Final = {
     native.CHAT: "chat/completions",
     native.EMBEDDINGS: "embeddings",
     native.COMPLETIONS: "completions",
+    **{path: path for path in sorted(native.PASSED)},
 }
 
 

@@ -28,13 +28,17 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class Response:
-    """A provider's answer. The caller must `close()` it, whatever happened; that alone frees the connection."""
+    """A provider's answer. The caller must `close()` it, whatever happened; that alone frees the connection.
 
-    __slots__ = ("_closed", "_connection")
+    Without `keep` the connection serves nobody else: the provider answered before it had the whole request.
+    """
 
-    def __init__(self, connection: Connection) -> None:
+    __slots__ = ("_closed", "_connection", "_keep")
+
+    def __init__(self, connection: Connection, *, keep: bool = True) -> None:
         self._connection = connection
         self._closed = False
+        self._keep = keep
 
     @property
     def status(self) -> int:
@@ -62,6 +66,8 @@ class Response:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            if not self._keep:
+                self._connection.abort()
             self._connection.origin.finish(self._connection)
 
 
@@ -156,7 +162,7 @@ class Transport:
                 return await self._exchange(connection, payload, timeouts, whole=whole)
             except StaleConnectionError:
                 pass
-        connection = await self._connect(origin, timeouts)
+        connection = await self.connect(origin, timeouts)
         try:
             return await self._exchange(connection, payload, timeouts, whole=whole)
         except StaleConnectionError:
@@ -178,7 +184,8 @@ class Transport:
             raise
         return Response(connection)
 
-    async def _connect(self, origin: Origin, timeouts: Timeouts) -> Connection:
+    async def connect(self, origin: Origin, timeouts: Timeouts) -> Connection:
+        """A new connection, not in use yet; raises UpstreamTimeout, UpstreamRefused."""
         limit = timeouts.connect_ms / 1000
         try:
             async with asyncio.timeout(limit):
@@ -238,6 +245,8 @@ class Transport:
                 connection.origin.release(connection)
             else:
                 what = "go on with its answer" if connection.status else "begin to answer"
+                if connection.draining:
+                    what = "take the request"
                 if connection.deadline >= connection.total_deadline:
                     what = "answer"
                 connection.fail(UpstreamTimeout(f"The provider did not {what} in time."))

@@ -100,6 +100,13 @@ class UsageStream:
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
 
+    async def first(self, record_id: str, seconds: int) -> bool:
+        """Whether nobody has asked for this record's id within so many seconds; raises Unavailable."""
+        try:
+            return bool(await self._redis.set(f"{STREAM}:seen:{record_id}", 1, nx=True, ex=seconds))
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
     async def waiting(self) -> AsyncIterator[list[bytes]]:
         """The records that are in the stream now, in pages: those that may not be in Postgres yet.
 

@@ -13,17 +13,30 @@ from tests.fixtures.servers import wait_until
 PROVIDER_KEY = "sk-provider-secret-key"
 
 
-async def provide(proxy: Proxy, base_url: str, kind: str = "openai", **settings: Any) -> str:
-    """The name of a new model at `base_url`."""
+async def provide(
+    proxy: Proxy, base_url: str, kind: str = "openai", *, deployment: dict[str, Any] | None = None, **settings: Any
+) -> str:
+    """The name of a new model at `base_url`; `settings` are its provider's."""
     name = f"m-{secrets.token_hex(4)}"
 
     def register() -> None:
         provider = proxy.rows.provider(f"p-{name}", kind, base_url, api_key=PROVIDER_KEY, settings=settings)
-        proxy.rows.deployment(name, provider, "upstream-model")
+        proxy.rows.deployment(name, provider, "upstream-model", settings=deployment)
         proxy.wait_for(name)
 
     await asyncio.to_thread(register)
     return name
+
+
+async def new_key(proxy: Proxy, **columns: Any) -> str:
+    """A key that the proxy knows already."""
+
+    def make() -> str:
+        plain = proxy.rows.key(**columns)
+        wait_until(lambda: proxy.request("GET", "/v1/models", key=plain)[0] != 401, what="the proxy to know the key")
+        return plain
+
+    return await asyncio.to_thread(make)
 
 
 async def ask(proxy: Proxy, model: str, **fields: Any) -> tuple[int, dict[str, str], bytes]:
