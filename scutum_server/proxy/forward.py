@@ -11,6 +11,7 @@ import msgspec
 from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.charging import asked_apart, tokens_of
+from scutum_server.proxy.estimates import raw_output
 from scutum_server.proxy.keyring import Reply
 from scutum_server.proxy.passthrough_answers import relay
 from scutum_server.proxy.snapshot import Deployment
@@ -18,7 +19,6 @@ from scutum_server.proxy.ways import Way
 from scutum_server.upstream.catalog import Tokens
 from scutum_server.upstream.errors import UpstreamBadAnswer
 from scutum_server.upstream.native import COUNT_TOKENS
-from scutum_server.wire.chat import BYTES_PER_TOKEN, text_tokens
 from scutum_server.wire.errors import provider_error, stream_error
 from scutum_server.wire.steps import Passage, answer_through
 
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES: Final = 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-_ASKED: Final = ("messages", "input", "prompt", "system", "instructions", "tools")
-"""Where the formats have what a model reads."""
 JSON: Final = b"application/json"
 EVENTS: Final = b"text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no"
 
@@ -52,6 +50,7 @@ async def forward(call: Call, deployment: Deployment, way: Way) -> None:
         elif call.stream:
             kind = reply.header(b"content-type") or b""
             if not kind.lower().startswith(b"text/event-stream"):
+                call.charge(way.reported_in(await reply.body(MAX_ANSWER_BYTES)), None)
                 raise UpstreamBadAnswer(f"The provider {deployment.provider.name} did not answer with a stream.")
             await _stream(call, deployment, reply, way.passage())
         else:
@@ -72,8 +71,11 @@ def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
     call.first_byte = call.provider_done
     if usage is not None and usage.prompt_tokens is not None:
         call.charge(usage, None)
+        call.gateway.estimates.learn(call, 0)
     elif way.wire != COUNT_TOKENS:
-        call.charge(None, Tokens(input_estimate(call), output_estimate(body), apart=asked_apart(call)))
+        estimates = call.gateway.estimates
+        output = estimates.output(call, raw_output(body))
+        call.charge(None, Tokens(estimates.input(call), output, apart=asked_apart(call)))
     if way.steps:
         body = answer_through(way.steps, body)
     call.account(200)
@@ -147,38 +149,21 @@ def _finish_stream(call: Call, deployment: Deployment, stream: Passage, rest: by
 
 def _charge_stream(call: Call, stream: Passage) -> None:
     """Charges what was reported, or what was generated as far as it was seen."""
-    estimate = None
-    output = stream.estimate()
-    refused = stream.error and not output and not call.exchange.response_started
-    if (stream.usage is None or stream.usage.prompt_tokens is None) and stream.events and not refused:
-        parsed = call.parsed
-        limit = getattr(parsed, "max_completion_tokens", None) or getattr(parsed, "max_tokens", None)
-        if limit is not None and limit > 0:
-            output = min(output, limit * (getattr(parsed, "n", None) or 1))
-        known = stream.partial
-        if known is not None and known.prompt_tokens is not None:
-            # What has begun is known from the provider: all but how much it has said.
-            estimate = msgspec.structs.replace(tokens_of(known), output=output, reasoning=0)
-        else:
-            estimate = Tokens(input_estimate(call), output, apart=asked_apart(call))
-    call.charge(stream.usage, estimate)
-
-
-def input_estimate(call: Call) -> int:
-    """Tokens of the request, by its texts."""
-    try:
-        document = msgspec.json.decode(call.body)
-    except (msgspec.MsgspecError, RecursionError):  # a number beyond all bounds where the provider may have ignored it
-        return len(call.body) // BYTES_PER_TOKEN
-    return text_tokens([document.get(name) for name in _ASKED])
-
-
-def output_estimate(body: bytes) -> int:
-    """Tokens of a whole answer that reports none, by the texts of its choices; embeddings generate none."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return len(body) // BYTES_PER_TOKEN
-    choices = document.get("choices") or ()
-    said = [choice.get("message") or choice.get("text") for choice in choices if isinstance(choice, dict)]
-    return text_tokens([said, document.get("content"), document.get("output")])
+    raw, estimates = stream.estimate(), call.gateway.estimates
+    if stream.usage is not None and stream.usage.prompt_tokens is not None:
+        call.charge(stream.usage, None)
+        estimates.learn(call, raw)
+        return
+    refused = stream.error and not raw and not call.exchange.response_started
+    if not stream.events or refused:
+        return
+    output = estimates.output(call, raw)
+    limit = getattr(call.parsed, "max_completion_tokens", None) or getattr(call.parsed, "max_tokens", None)
+    if limit is not None and limit > 0:
+        output = min(output, limit * (getattr(call.parsed, "n", None) or 1))
+    known = stream.partial
+    if known is not None and known.prompt_tokens is not None:
+        # What has begun is known from the provider: all but how much it has said.
+        call.charge(None, msgspec.structs.replace(tokens_of(known), output=output, reasoning=0))
+    else:
+        call.charge(None, Tokens(estimates.input(call), output, apart=asked_apart(call)))

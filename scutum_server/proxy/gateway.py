@@ -15,6 +15,7 @@ from scutum_server.proxy.addresses import Throttle, TrustedProxies
 from scutum_server.proxy.admission import Admission
 from scutum_server.proxy.breakers import Breakers
 from scutum_server.proxy.disk import SnapshotFile
+from scutum_server.proxy.estimates import Estimates
 from scutum_server.proxy.feed import ConfigFeed
 from scutum_server.proxy.lanes import lane_factory
 from scutum_server.proxy.metrics import Metrics
@@ -73,6 +74,7 @@ class Gateway:
         self._keeper = Keeper(LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since)
         self.admission = Admission(self._keeper)
         self._seen: dict[str, None] = {}
+        self.estimates = Estimates()
         self.tasks: Sized = ()
         self._tasks: list[asyncio.Task[None]] = []
 

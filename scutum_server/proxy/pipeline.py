@@ -19,7 +19,6 @@ from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.attempts import answer
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.exchange import ClientDisconnected
-from scutum_server.proxy.forward import input_estimate
 from scutum_server.proxy.refusals import LimitReached
 from scutum_server.proxy.snapshot import Network, Plan
 from scutum_server.upstream import native
@@ -68,7 +67,7 @@ async def count_tokens(call: Call) -> None:
         await answer(call, plan)
         return
     await call.gateway.admission.admit(call, plan.candidates[0])
-    count = max(1, input_estimate(call))
+    count = max(1, call.gateway.estimates.input(call))
     call.extra_head += b"x-scutum-estimated: true\r\n"
     call.account(200)
     call.exchange.respond(200, call.head(JSON), msgspec.json.encode({"input_tokens": count}))
