@@ -68,6 +68,8 @@ class DatabaseSettings:
     password: str = field(repr=False)
     options: tuple[tuple[str, str], ...] = ()
     """Such as sslmode; these win over our own."""
+    pooled: bool = False
+    """Whether a pooler hands out the server's connections by the transaction: no state of a session lasts there."""
 
     def conninfo(self, **extra: str | int) -> dict[str, str | int]:
         """Keyword arguments for psycopg's connect()."""
@@ -97,7 +99,10 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
+    """`direct` is the database past a pooler, for what needs a session of its own: LISTEN, jobs, temporary tables."""
+
     database: DatabaseSettings
+    direct: DatabaseSettings
     redis: RedisSettings
     master_key: str = field(repr=False)
     internal_service_key: str | None = field(repr=False)
@@ -139,6 +144,7 @@ class AdminSettings:
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     database: DatabaseSettings
+    direct: DatabaseSettings
     redis: RedisSettings
     status_file: Path | None
     traces: TraceSettings | None
@@ -168,20 +174,31 @@ def _database(env: _Env, user_var: str, password_var: str, default_user: str) ->
     )
 
 
-def _external_database(env: _Env) -> DatabaseSettings | None:
-    url = env.optional("DATABASE_URL")
+def _external_database(env: _Env, name: str = "DATABASE_URL") -> DatabaseSettings | None:
+    url = env.optional(name)
     if url is None:
         return None
-    address = store_urls.postgres("DATABASE_URL", url)
+    address = store_urls.postgres(name, url)
     return DatabaseSettings(
         address.host, address.port, address.user, address.path, address.password, options=address.options
     )
 
 
+def _direct_database(env: _Env) -> DatabaseSettings:
+    """DATABASE_DIRECT_URL, else the one database that there is."""
+    direct = _external_database(env, "DATABASE_DIRECT_URL")
+    if direct is not None and env.optional("DATABASE_URL") is None:
+        raise SettingsError(
+            "DATABASE_DIRECT_URL is set, and DATABASE_URL is not.",
+            hint="DATABASE_URL is the pooler in front of that server; without a pooler, set DATABASE_URL alone.",
+        )
+    return direct or _app_database(env)
+
+
 def _app_database(env: _Env) -> DatabaseSettings:
     external = _external_database(env)
     if external is not None:
-        return external
+        return replace(external, pooled=env.optional("DATABASE_DIRECT_URL") is not None)
     return _database(env, "POSTGRES_USER", "POSTGRES_PASSWORD", "scutum_app")
 
 
@@ -279,6 +296,7 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     spill_dir = Path(env.text("SCUTUM_SPILL_DIR"))
     return ProxySettings(
         database=_app_database(env),
+        direct=_direct_database(env),
         redis=_redis(env),
         master_key=env.secret("SCUTUM_API_KEY"),
         internal_service_key=env.secret("INTERNAL_SERVICE_KEY") if env.optional("INTERNAL_SERVICE_KEY") else None,
@@ -325,6 +343,7 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
     status = env.text("SCUTUM_WORKER_STATUS_FILE", "-")
     return WorkerSettings(
         database=_app_database(env),
+        direct=_direct_database(env),
         redis=_redis(env),
         status_file=None if status == "-" else Path(status),
         traces=_traces(env),
@@ -333,7 +352,7 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
 
 def migrate_settings(environ: Mapping[str, str] = os.environ) -> MigrateSettings:
     env = _Env(environ)
-    superuser = _external_database(env)
+    superuser = _external_database(env, "DATABASE_DIRECT_URL") or _external_database(env)
     if superuser is not None:
         owner = replace(
             superuser,

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scutum_cli.errors import CliError
 from scutum_cli.host import stores
 from scutum_cli.host.config import LOOPBACK, HostConfig
 from scutum_cli.host.files import GENERATED
@@ -114,9 +115,16 @@ def _stores(service: Service, config: HostConfig, env_file: Mapping[str, str]) -
     """
     env: dict[str, str] = {}
     if config.external_database:
-        url = env_file[stores.DATABASE]
         user, password = env_file.get("POSTGRES_USER", "scutum_app"), env_file.get("POSTGRES_PASSWORD", "")
-        env["DATABASE_URL"] = url if service is MIGRATE else stores.as_user(url, user, password)
+        for name in (stores.DATABASE, stores.DIRECT):
+            if url := env_file.get(name):
+                env[name] = url if service is MIGRATE else stores.as_user(url, user, password)
+    elif env_file.get(stores.DIRECT):
+        raise CliError(
+            f"config/.env has {stores.DIRECT} and no {stores.DATABASE}.",
+            code="bad_url",
+            hint=f"{stores.DATABASE} is the pooler in front of that server; without one, set it alone",
+        )
     else:
         env.update(POSTGRES_HOST=LOOPBACK, POSTGRES_PORT=str(config.postgres_port))
     if service is MIGRATE:

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 from scutum_cli.errors import CliError
 
 DATABASE, REDIS = "DATABASE_URL", "REDIS_URL"
+DIRECT = "DATABASE_DIRECT_URL"
+"""The database past the pooler that DATABASE names."""
 _FLAGS = {DATABASE: "--database-url", REDIS: "--redis-url"}
 _SCHEMES = {DATABASE: ("postgresql", "postgres"), REDIS: ("redis", "rediss", "valkey", "valkeys")}
 _PORTS = {DATABASE: 5432, REDIS: 6379}

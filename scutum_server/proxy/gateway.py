@@ -58,12 +58,12 @@ class Gateway:
         self.breakers = breakers = Breakers(BreakerStore(self._redis))
         saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
         self.feed = ConfigFeed(
-            ConfigStore(settings.database),
+            ConfigStore(settings.direct),
             lambda: Snapshot(settings.master_key, lane_of, breakers.board),
             saved,
             settings.max_stale_seconds,
         )
-        self._scribe = Scribe(ConfigStore(settings.database), saved)
+        self._scribe = Scribe(ConfigStore(settings.direct), saved)
         self.stream = UsageStream(self._redis)
         self.journal = Journal(settings.spill_dir, self.stream)
         self.metrics = Metrics(settings.state_dir / "metrics", self._counted)

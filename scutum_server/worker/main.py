@@ -43,7 +43,7 @@ async def _main(settings: WorkerSettings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     redis = make_redis(settings.redis, name="worker")
-    spend = SpendStore(settings.database)
+    spend = SpendStore(settings.direct)
     # The host's name outlives a restart, so that the successor finds what this process had in hand.
     places: dict[str, Place] = {}
     exporter = None if settings.traces is None else Exporter(settings.traces, lambda: places)
@@ -86,7 +86,7 @@ async def _until_stopped(ingest: asyncio.Task[None], stop: asyncio.Event) -> Non
 
 async def _upkeep(settings: WorkerSettings) -> None:
     """Partitions for the coming months, at the start and daily; on a connection of its own."""
-    store = SpendStore(settings.database)
+    store = SpendStore(settings.direct)
     complained = False
     while True:
         try:

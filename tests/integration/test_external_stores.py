@@ -62,6 +62,11 @@ def test_a_role_that_may_create_roles_suffices_and_the_services_get_their_own(fo
             conn.execute("DELETE FROM audit_logs")
 
 
+def test_the_schema_is_migrated_past_a_pooler(foreign: Postgres) -> None:
+    env = environment(foreign.port)
+    prepare(env | {"DATABASE_URL": "postgresql://dba:none@127.0.0.1:1/gateway", "DATABASE_DIRECT_URL": env["DATABASE_URL"]})
+
+
 def test_a_second_install_does_not_lock_the_first_one_out(foreign: Postgres) -> None:
     prepare(environment(foreign.port))
     with pytest.raises(migrate.MigrationError, match="another password"):

@@ -108,6 +108,23 @@ def test_a_server_learns_its_addresses_and_the_operators_settings() -> None:
     assert env["SCUTUM_MAX_BODY_BYTES"] == "1000000"
 
 
+def test_past_a_pooler_the_services_have_their_own_role_too() -> None:
+    env_file = ENV_FILE | {
+        "DATABASE_URL": "postgresql://dba:of-the-operator@pool.example.com:6432/gw",
+        "DATABASE_DIRECT_URL": "postgresql://dba:of-the-operator@db.example.com/gw",
+    }
+    host, layout = config.with_stores(HostConfig(), env_file), Layout(Path("/deploy"))
+    worker, migrate = (
+        services.environment(services.BY_NAME[name], layout, host, env_file, {}) for name in ("worker", "migrate")
+    )
+    password = SECRETS["POSTGRES_PASSWORD"]
+    assert worker["DATABASE_URL"] == f"postgresql://scutum_app:{password}@pool.example.com:6432/gw"
+    assert worker["DATABASE_DIRECT_URL"] == f"postgresql://scutum_app:{password}@db.example.com/gw"
+    assert migrate["DATABASE_DIRECT_URL"] == env_file["DATABASE_DIRECT_URL"]
+    with pytest.raises(CliError, match="DATABASE_DIRECT_URL and no DATABASE_URL"):
+        known_to("worker", ENV_FILE | {"DATABASE_DIRECT_URL": env_file["DATABASE_DIRECT_URL"]})
+
+
 def test_of_an_external_database_only_the_migration_knows_the_operators_role() -> None:
     env_file = ENV_FILE | {
         "DATABASE_URL": "postgresql://dba:of-the-operator@db.example.com/gw?sslmode=require",
