@@ -222,7 +222,7 @@ class Keeper:
     def _give_back(self) -> None:
         for lease in self._surplus:
             # Of money the others must know, too, what running requests have reserved.
-            if lease.give_back() or (lease.meter.unit == "money" and lease.reserved != lease.told):
+            if lease.give_back() or lease.stale or (lease.meter.unit == "money" and lease.reserved != lease.told):
                 self._untold[lease] = None
         self._surplus.clear()
 

@@ -10,7 +10,7 @@ from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.queue import Need
 from scutum_server.proxy.bounds import FREE, WITHOUT_OUTPUT, Most, asked_output, choices, most
-from scutum_server.proxy.passthrough_reserve import nano_usd
+from scutum_server.proxy.passthrough_reserve import reserve
 from scutum_server.proxy.rates import RateCard
 from scutum_server.proxy.refusals import headers, limit_reached
 from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PASSED, RESPONSES, Traits
@@ -184,8 +184,7 @@ class Admission:
 
     def _most(self, call: Call, deployment: Deployment, plan: Plan) -> Most:
         if call.endpoint.wire in PASSED:
-            reserved = nano_usd(call, deployment, plan.output_tokens)
-            return Most(reserved, min(1, reserved), reserved, 0, 0)
+            return reserve(call, deployment, plan.output_tokens)
         if call.endpoint.wire == COUNT_TOKENS:
             return FREE
         return most(call, deployment, self._rates, plan.output_tokens)

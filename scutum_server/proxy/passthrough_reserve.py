@@ -11,6 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from scutum_server.proxy.bounds import FREE, Most
 from scutum_server.upstream.native import BATCHES, FILES
 from scutum_server.wire.passed import SpeechRequest
 
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
     from scutum_server.proxy.snapshot import Deployment
 
 
-def nano_usd(call: Call, deployment: Deployment, output_tokens: int) -> int:
+def reserve(call: Call, deployment: Deployment, output_tokens: int) -> Most:
     """Of files nothing, since nobody charges them; of a batch the one unit, since it is charged when it is over."""
     wire, parsed = call.endpoint.wire, call.parsed
     if wire == FILES or (wire == BATCHES and not call.body):
-        return 0
+        return FREE
+    if wire == BATCHES:
+        return Most(1, 1, 1, 0, 0)
     units: dict[str, int | Decimal] = {"input_tokens": len(call.body)}
     if isinstance(parsed, SpeechRequest):
         units["input_characters"] = len(parsed.input)
+    taken = most = max(1, deployment.tariff(units).nano_usd)
     if wire.startswith(("images/", "audio/")):
         made = output_tokens * max(1, getattr(parsed, "n", None) or 1)
         kind = "image" if wire.startswith("images/") else "audio"
-        plain = deployment.tariff(units | {"output_tokens": made}).nano_usd
-        special = deployment.tariff(units | {"output_tokens": made, f"output_{kind}_tokens": made}).nano_usd
-        return max(1, plain, special)
-    return 1 if wire == BATCHES else max(1, deployment.tariff(units).nano_usd)
+        for guess in (units | {"output_tokens": made}, units | {"output_tokens": made, f"output_{kind}_tokens": made}):
+            most = max(most, deployment.tariff(guess).nano_usd)
+    return Most(most, taken, taken, 0, 0)

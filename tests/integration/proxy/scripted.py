@@ -80,3 +80,16 @@ async def send_raw(proxy: Proxy, model: str, **fields: Any) -> tuple[asyncio.Str
     )
     await writer.drain()
     return reader, writer
+
+
+def send_form(
+    proxy: Proxy, path: str, parts: list[tuple[str, Any]], *, headers: dict[str, str] | None = None, key: str | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """A form whose parts come in this order; bytes are files."""
+    body = b""
+    for name, value in parts:
+        filename = '; filename="f"' if isinstance(value, bytes) else ""
+        data = value if isinstance(value, bytes) else value.encode()
+        body += f'--xx\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + data + b"\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=xx"}
+    return proxy.request("POST", path, body + b"--xx--\r\n", key=key or proxy.master_key, headers=kind | (headers or {}))

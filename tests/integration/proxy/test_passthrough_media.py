@@ -11,7 +11,8 @@ import openai
 import pytest
 from tests.fixtures.gateway import Proxy
 from tests.fixtures.openai_vendor import PICTURE, SOUND, Vendor
-from tests.integration.proxy.scripted import PROVIDER_KEY, ask_path, error, new_key, provide, record_for, record_of
+from tests.fixtures.servers import wait_until
+from tests.integration.proxy.scripted import PROVIDER_KEY, ask_path, error, new_key, provide, record_for, record_of, send_form
 
 PRICE = {"price": {"input_nano": 1000, "output_nano": 5000}}
 
@@ -181,19 +182,17 @@ async def test_transcriptions_as_text_and_in_events(
                             {"type": "transcript.text.done", "text": "hello", "usage": usage}]  # fmt: skip
     stream = await chat_client.audio.transcriptions.create(model=model, file=file, stream=True)
     assert [event.type async for event in stream] == ["transcript.text.delta", "transcript.text.done"]
-    await asyncio.to_thread(_wait_for_two, proxy, model)
-    assert sorted(r.get("tokens_out", 0) for r in proxy.records() if r.get("requested_model") == model) == [0, 4]
+    await asyncio.to_thread(wait_until, lambda: len(_rows(proxy, model)) == 2, what="both records")
+    assert sorted(record.get("tokens_out", 0) for record in _rows(proxy, model)) == [0, 4]
 
 
-def _wait_for_two(proxy: Proxy, model: str) -> None:
-    from tests.fixtures.servers import wait_until
-
-    wait_until(lambda: len([r for r in proxy.records() if r.get("requested_model") == model]) == 2, what="both records")
+def _rows(proxy: Proxy, model: str) -> list[dict[str, Any]]:
+    return [record for record in proxy.records() if record.get("requested_model") == model]
 
 
 async def test_translations_and_a_model_named_after_the_file(proxy: Proxy, vendor: Vendor, model: str) -> None:
     vendor.transcription = {"text": "hello", "usage": {"type": "duration", "seconds": 9}}
-    status, _, _ = await asyncio.to_thread(_form, proxy, "/v1/audio/translations", [("file", SOUND[:1000]), ("model", model)])
+    status, _, _ = await asyncio.to_thread(send_form, proxy, "/v1/audio/translations", [("file", SOUND[:1000]), ("model", model)])
     assert status == 200
     assert vendor.seen[-1].file.content == SOUND[:1000]
     assert vendor.seen[-1].fields == {"model": "upstream-model"}
@@ -201,27 +200,15 @@ async def test_translations_and_a_model_named_after_the_file(proxy: Proxy, vendo
 
 async def test_a_large_file_must_not_come_before_its_model(proxy: Proxy, vendor: Vendor, model: str) -> None:
     parts = [("file", SOUND), ("model", model)]
-    status, _, body = await asyncio.to_thread(_form, proxy, "/v1/audio/transcriptions", parts)
+    status, _, body = await asyncio.to_thread(send_form, proxy, "/v1/audio/transcriptions", parts)
     assert status == 400
     assert "x-scutum-model" in error(body)["message"]
     assert not vendor.seen
     vendor.transcription = {"text": "hello"}
     named = {"x-scutum-model": model}
-    status, _, _ = await asyncio.to_thread(_form, proxy, "/v1/audio/transcriptions", parts, headers=named)
+    status, _, _ = await asyncio.to_thread(send_form, proxy, "/v1/audio/transcriptions", parts, headers=named)
     assert status == 200
     assert vendor.seen[-1].file.content == SOUND
-
-
-def _form(
-    proxy: Proxy, path: str, parts: list[tuple[str, Any]], *, headers: dict[str, str] | None = None, key: str | None = None
-) -> tuple[int, dict[str, str], bytes]:
-    body = b""
-    for name, value in parts:
-        filename = '; filename="f"' if isinstance(value, bytes) else ""
-        data = value if isinstance(value, bytes) else value.encode()
-        body += f'--xx\r\nContent-Disposition: form-data; name="{name}"{filename}\r\n\r\n'.encode() + data + b"\r\n"
-    kind = {"Content-Type": "multipart/form-data; boundary=xx"}
-    return proxy.request("POST", path, body + b"--xx--\r\n", key=key or proxy.master_key, headers=kind | (headers or {}))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +238,7 @@ async def test_keys_are_held_to_their_models_and_routes(proxy: Proxy, vendor: Ve
         (narrow, "/v1/audio/transcriptions", "route_not_allowed"),
         ("sk-wrong", "/v1/audio/transcriptions", "invalid_api_key"),
     ):
-        status, _, body = await asyncio.to_thread(_form, proxy, path, parts, key=key)
+        status, _, body = await asyncio.to_thread(send_form, proxy, path, parts, key=key)
         assert error(body)["code"] == code, (status, path)
     assert not vendor.seen
 
@@ -266,7 +253,7 @@ async def test_a_provider_that_refuses_early_is_heard_and_not_asked_again(
 ) -> None:
     vendor.refuse_at = 1
     parts = [("model", model), ("file", SOUND * 4)]
-    status, headers, body = await asyncio.to_thread(_form, proxy, "/v1/audio/transcriptions", parts)
+    status, headers, body = await asyncio.to_thread(send_form, proxy, "/v1/audio/transcriptions", parts)
     assert (status, error(body)["message"]) == (413, "too big for us")
     assert len(vendor.seen) == 1
     assert (await record_of(proxy, headers))["status"] == 413
