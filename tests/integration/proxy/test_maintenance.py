@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.fixtures.gateway import running_proxy
 from tests.fixtures.servers import wait_until
-from tests.fixtures.upstream import COMPLETION, Request, Upstream, answer
-from tests.integration.proxy.scripted import ask, provide
+from tests.fixtures.upstream import COMPLETION, DONE, LAST, STREAM_HEAD, USAGE, Request, Upstream, answer, chunk, event
+from tests.integration.proxy.scripted import ask, provide, send_raw
 
 from scutum_server.settings import DatabaseSettings, RedisSettings
 
@@ -19,7 +19,12 @@ async def test_nothing_new_comes_in_and_what_is_in_flight_is_finished(
 ) -> None:
     go = asyncio.Event()
 
-    async def waits(_: Request, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def waits(request: Request, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if request.json.get("stream"):
+            writer.write(STREAM_HEAD + chunk(event("begun")))
+            await go.wait()
+            writer.write(chunk(event(" and ended")) + chunk(event(usage=USAGE)) + chunk(DONE) + LAST)
+            return
         await go.wait()
         writer.write(answer(COMPLETION))
 
@@ -27,7 +32,9 @@ async def test_nothing_new_comes_in_and_what_is_in_flight_is_finished(
     with running_proxy(database, redis_settings, tmp_path) as proxy:
         model = await provide(proxy, upstream.base_url)
         in_flight = asyncio.create_task(ask(proxy, model))
-        while not upstream.requests:
+        reader, writer = await send_raw(proxy, model, stream=True)
+        await reader.readuntil(b"begun")
+        while len(upstream.requests) < 2:
             await asyncio.sleep(0.01)
         proxy.rows.setting("maintenance.retry_after_seconds", 90)
         proxy.rows.setting("maintenance.enabled", True)
@@ -51,6 +58,10 @@ async def test_nothing_new_comes_in_and_what_is_in_flight_is_finished(
         assert json.loads(ready[2]) == {"status": "ready", "stale": False, "maintenance": True}
         go.set()
         assert (await in_flight)[0] == 200
-        assert len(upstream.requests) == 1
+        rest = await reader.readuntil(b"0\r\n\r\n")
+        assert b" and ended" in rest
+        assert b"[DONE]" in rest
+        writer.close()
+        assert len(upstream.requests) == 2
         proxy.rows.setting("maintenance.enabled", False)
         await asyncio.to_thread(wait_until, lambda: not refused(), what="maintenance to end")

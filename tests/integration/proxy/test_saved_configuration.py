@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from tests.fixtures.gateway import Proxy, Rows, proxy_environment, running_proxy
 from tests.fixtures.servers import Postgres, free_port, wait_until
 from tests.integration.proxy.test_process import reachable
 
+from scutum_server.leases.store import PREFIX
 from scutum_server.proxy.disk import SnapshotFile, UnusableError
 from scutum_server.settings import DatabaseSettings, RedisSettings
 
@@ -114,6 +116,29 @@ def test_a_worker_starts_and_serves_while_postgres_is_dead(
     finally:
         if postgres.process is None or postgres.process.poll() is not None:
             postgres.start()
+
+
+def test_a_worker_that_starts_without_postgres_keeps_to_the_limits(
+    postgres: Postgres, database: DatabaseSettings, first: Proxy, tmp_path: Path, encryption_key: bytes
+) -> None:
+    with redis.Redis(port=first.redis.port, password=first.redis.password) as client:
+        client.set(f"{PREFIX}epoch", "test@1000")
+    key, free = first.rows.key("limited"), first.rows.key()
+    with first.rows.transaction() as conn:
+        (key_id,) = conn.execute("SELECT id FROM api_keys WHERE name = 'limited'").fetchone()  # type: ignore[misc]
+    first.rows.limit("key", key_id=key_id, rpd=3)
+    keep(first, encryption_key)
+    wait_until(lambda: "x-ratelimit-limit-requests" in first.chat("sim", key=key)[1], what="the limit to be known")
+    first.process.kill()
+    first.process.wait(10)
+    reachable(postgres, database, allowed=False)
+    with started_again(first, database, tmp_path, encryption_key) as second:
+        wait_until(second.ready, what="the second proxy to be ready without Postgres")
+        answers = [second.chat("sim", key=key)[0] for _ in range(5)]
+        # What the first one had admitted counts; that it was killed does not give it back.
+        assert (answers.count(200), answers.count(429)) in {(2, 3), (1, 4)}, answers
+        assert second.chat("sim", key=free)[0] == 200
+    reachable(postgres, database, allowed=True)
 
 
 def test_a_restored_backup_wins_over_the_file_even_if_its_version_is_the_same(
