@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from scutum_server.proxy import passthrough_batches, passthrough_files, passthrough_forms, pipeline
+from scutum_server.proxy import passthrough_batches, passthrough_files, passthrough_forms, pipeline, responses_kept
 from scutum_server.proxy.call import Call
 from scutum_server.upstream import native
 from scutum_server.wire import chat, completions, embeddings, messages, passed, responses
@@ -133,7 +133,7 @@ for _each in (
 ):
     BY_PATH[_each.route.encode()] = _each
 
-_FILE, _BATCH = ("/v1/files", "a file"), ("/v1/batches", "a batch")
+_FILE, _BATCH, _RESPONSE = ("/v1/files", "a file"), ("/v1/batches", "a batch"), ("/v1/responses", "a response")
 OBJECTS: Final[dict[bytes, dict[str, Endpoint]]] = {
     b"files": _object(*_FILE, POST=passthrough_files.upload, GET=passthrough_files.list_files),
     b"files/*": _object(*_FILE, GET=passthrough_files.get_file, DELETE=passthrough_files.delete_file),
@@ -141,13 +141,15 @@ OBJECTS: Final[dict[bytes, dict[str, Endpoint]]] = {
     b"batches": _object(*_BATCH, POST=passthrough_batches.create, GET=passthrough_batches.list_batches),
     b"batches/*": _object(*_BATCH, GET=passthrough_batches.get_batch),
     b"batches/*/cancel": _object(*_BATCH, POST=passthrough_batches.cancel),
+    b"responses/*": _object(*_RESPONSE, GET=responses_kept.get_response, DELETE=responses_kept.delete_response),
+    b"responses/*/input_items": _object(*_RESPONSE, GET=responses_kept.get_input_items),
 }
 """By path below /v1/, with a star for an id."""
 
 
 def of_object(path: bytes, method: str) -> Endpoint | None:
     """The endpoint of a path that has an id or several methods; for a wrong method, one that tells the right one."""
-    if not path.startswith((b"/v1/files", b"/v1/batches")):
+    if not path.startswith((b"/v1/files", b"/v1/batches", b"/v1/responses/")):
         return None
     parts = path.removeprefix(b"/v1/").split(b"/")
     if len(parts) > 1 and parts[1]:

@@ -20,7 +20,7 @@ from scutum_server.upstream.catalog import Tokens
 from scutum_server.upstream.errors import UpstreamBadAnswer
 from scutum_server.upstream.native import COUNT_TOKENS
 from scutum_server.wire.errors import provider_error, stream_error
-from scutum_server.wire.steps import Passage, answer_through
+from scutum_server.wire.steps import Passage
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ def _whole(call: Call, deployment: Deployment, way: Way, body: bytes) -> None:
         estimates = call.gateway.estimates
         output = estimates.output(call, raw_output(body))
         call.charge(None, Tokens(estimates.input(call), output, apart=asked_apart(call)))
-    if way.steps:
-        body = answer_through(way.steps, body)
+    body = way.told(body)
     call.account(200)
     call.exchange.respond(200, call.head(JSON), body)
 

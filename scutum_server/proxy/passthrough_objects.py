@@ -97,11 +97,13 @@ async def ask(
     return document
 
 
-async def ask_about(call: Call, deployment: Deployment, method: str, path: str, wrapped: str | None = None) -> Document:
+async def ask_about(
+    call: Call, deployment: Deployment, method: str, path: str, wrapped: str | None = None, *, query: str = ""
+) -> Document:
     """As `ask`, for one object: the provider's own 404 would name an id that the client has never seen."""
     wrapped = wrapped or object_id(call)
     try:
-        return await ask(call, deployment, method, path, body=b"")
+        return await ask(call, deployment, method, path, query=query, body=b"")
     except ProviderError as error:
         raise unknown(wrapped) if error.status == 404 else error from None
 

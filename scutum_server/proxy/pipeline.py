@@ -20,6 +20,7 @@ from scutum_server.proxy.attempts import answer
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.exchange import ClientDisconnected
 from scutum_server.proxy.refusals import LimitReached
+from scutum_server.proxy.response_ids import pinned
 from scutum_server.proxy.snapshot import Network, Plan
 from scutum_server.upstream import native
 from scutum_server.wire.body import decode
@@ -56,7 +57,10 @@ async def run(call: Call) -> None:
 async def complete(call: Call) -> None:
     """Every endpoint that generates something."""
     await read(call)
-    await answer(call, route(call))
+    plan = route(call)
+    if call.endpoint.wire == native.RESPONSES:
+        plan = pinned(call, plan)
+    await answer(call, plan)
 
 
 async def count_tokens(call: Call) -> None:

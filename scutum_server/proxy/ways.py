@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from scutum_server.errors import InvalidInput
 from scutum_server.proxy.object_ids import with_upstream_ids
+from scutum_server.proxy.response_ids import KeptStream, Wrap, with_previous_id, with_wrapped_ids, wrapper
 from scutum_server.upstream.native import (
     CHAT,
     COMPLETIONS,
@@ -25,7 +26,6 @@ from scutum_server.upstream.native import (
 from scutum_server.wire import chat, embeddings, messages, responses
 from scutum_server.wire.body import ANYTHING, decode, with_model
 from scutum_server.wire.messages import MessagesStream
-from scutum_server.wire.responses import ResponsesStream
 from scutum_server.wire.sse import ChatStream
 from scutum_server.wire.steps import (
     FromChat,
@@ -35,6 +35,7 @@ from scutum_server.wire.steps import (
     Passage,
     Step,
     Translated,
+    answer_through,
     request_through,
 )
 
@@ -75,7 +76,7 @@ _REPORTED_IN: Final[dict[str, UsageReader]] = {
 class Way(Struct):
     """`wire` is the format that goes to the provider; `fields` are header lines for it.
 
-    `passed` answers go to the client as they are.
+    `passed` answers go to the client as they are; `wrap` gives it the ids of what the provider keeps.
     `dropped` is the answer's header line that names what of the request the provider's format has no place for.
     """
 
@@ -87,6 +88,7 @@ class Way(Struct):
     show_usage: bool = True
     dropped: bytes = b""
     passed: bool = False
+    wrap: Wrap | None = None
 
     def usage_in(self, body: bytes) -> chat.Usage | None:
         """Of the provider's whole answer; raises a msgspec error when it is none."""
@@ -99,13 +101,19 @@ class Way(Struct):
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return None
 
+    def told(self, body: bytes) -> bytes:
+        """The provider's whole answer for the client; raises UpstreamError."""
+        if self.wrap is not None:
+            return with_wrapped_ids(body, self.wrap)
+        return answer_through(self.steps, body) if self.steps else body
+
     def passage(self) -> Passage:
         """For a streamed answer."""
         meter: Passage
         if self.wire == MESSAGES:
             meter = MessagesStream()
-        elif self.wire == RESPONSES:
-            meter = ResponsesStream()
+        elif self.wrap is not None:
+            meter = KeptStream(self.wrap)
         else:
             meter = ChatStream(show_usage=self.show_usage)
         return Translated(meter, self.steps) if self.steps else meter
@@ -125,6 +133,9 @@ def way_of(call: Call, deployment: Deployment) -> Way:
         show_usage = _wants_usage(call)
         body = with_model(body, model, include_usage=call.stream and not show_usage)
         return Way(wire, path, body, show_usage=show_usage)
+    if wire == RESPONSES:
+        body = with_previous_id(call, with_model(body, model))
+        return Way(wire, path, body, wrap=wrapper(call, deployment))
     fields = _passed_headers(call) if wire in _OF_MESSAGES else b""
     return Way(wire, path, with_model(body, model), fields=fields, passed=wire in PASSED)
 

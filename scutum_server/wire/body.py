@@ -23,8 +23,9 @@ _KINDS: Final = {"str": "a string", "int": "a whole number", "bool": "true or fa
 
 
 _READ: Final = frozenset({
-    "best_of", "input", "instructions", "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "model",
-    "n", "prompt", "stream", "stream_options", "system", "tools",
+    "background", "best_of", "conversation", "input", "instructions", "max_completion_tokens", "max_output_tokens",
+    "max_tokens", "messages", "model", "n", "previous_response_id", "prompt", "stream", "stream_options", "system",
+    "tools",
 })  # fmt: skip
 """The fields that a rule of the gateway rests on."""
 _PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

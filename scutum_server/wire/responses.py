@@ -20,6 +20,7 @@ class ResponsesRequest(Struct):
     user: str | None = None
     max_output_tokens: int | None = None
     service_tier: Raw = Raw()
+    previous_response_id: str | None = None
 
     @property
     def terms(self) -> tuple[str, str] | None:
@@ -56,6 +57,8 @@ class _Reported(Struct):
 class _Answer(_Reported, kw_only=True):
     output: list[Raw]
     error: Raw = Raw()
+    id: str = ""
+    previous_response_id: str | None = None
 
 
 class _Action(Struct):
@@ -128,14 +131,21 @@ def _count_search(item: Raw, usage: Usage) -> None:
 
 
 class ResponsesStream(Meter):
-    """A stream of a response on its way through."""
+    """A stream of a response on its way through; it has told its ids before any byte of them is passed on."""
 
-    __slots__ = ()
+    __slots__ = ("previous_id", "response_id")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.response_id = ""
+        self.previous_id: str | None = None
 
     def _look(self, event: bytes, payload: bytes) -> bool:
         found = _EVENT.decode(payload)
         self.events += 1
         kind = found.type
+        if found.response is not None:
+            self.response_id, self.previous_id = found.response.id, found.response.previous_response_id
         if kind.endswith(".delta"):
             self._text += max(0, len(bytes(found.delta)) - 2)
         elif kind in _LAST:

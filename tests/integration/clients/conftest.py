@@ -41,6 +41,7 @@ def world(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathF
     ):  # fmt: skip
         made = World(proxy, {})
         made.add("responses", theirs, "openai", "gpt-4o", responses="native")
+        made.add("responses-elsewhere", open_weights, "openai", "gpt-4o", responses="native")
         made.add("chat", theirs, "openai", "gpt-4o", responses="translate")
         made.add("gpt-5", theirs, "openai", "gpt-5-mini", responses="translate")
         made.add("open-weights", open_weights, "openai", "qwen3", responses="translate")

@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 from tests.fixtures.openai_schema import validate
+from tests.fixtures.servers import wait_until
 from tests.integration.clients.asked import BOTH, PNG, RESPONSES_TOOLS, Person
 from tests.integration.clients.conftest import World
 
@@ -112,3 +113,102 @@ def test_reasoning_is_told_and_goes_back_sealed(chat: openai.OpenAI, model: str)
         last = chat.responses.create(input=[*asked, *items, *results], **fields)
         assert last.usage.output_tokens_details.reasoning_tokens > 0
         assert last.output_text == "The tools say: done; done"
+
+
+def test_a_conversation_goes_on_where_it_is_kept(world: World, chat: openai.OpenAI) -> None:
+    first = chat.responses.create(model="responses", input="My name is Ada.")
+    theirs = world.vendors["responses"].responses.kept[-1]
+    assert first.id.startswith("resp_") and theirs not in first.id
+    second = chat.responses.create(model="responses", input="What is my name?", previous_response_id=first.id)
+    assert (second.output_text, second.previous_response_id) == ("Ada", first.id)
+    assert world.vendors["responses"].last.body["previous_response_id"] == theirs
+    events = list(chat.responses.create(
+        model="responses", input="What is my name?", previous_response_id=second.id, stream=True
+    ))  # fmt: skip
+    assert {event.response.previous_response_id for event in events if hasattr(event, "response")} == {second.id}
+    (last_id,) = {event.response.id for event in events if hasattr(event, "response")}
+    assert events[-1].response.output_text == "Ada"
+    third = chat.responses.create(model="responses", input="What is my name?", previous_response_id=last_id)
+    assert third.output_text == "Ada"
+
+
+def foreign(world: World) -> list[Any]:
+    """Ways to name a response that is not the caller's."""
+    rows = world.proxy.rows
+    with rows.transaction() as conn:
+        conn.execute("INSERT INTO teams (id, org_id, name) VALUES ('team_b', 'org_default', 'b') ON CONFLICT DO NOTHING")
+        rows._changed(conn, "team", "team_b")
+    key = rows.key(team="team_b")
+    with openai.OpenAI(base_url=f"{world.proxy.url}/v1", api_key=key, max_retries=0) as other:
+        wait_until(lambda: world.proxy.request("GET", "/v1/models", key=key)[0] == 200, what="the key")
+        made = other.responses.create(model="responses", input="My name is Eve.")
+    theirs = world.vendors["responses"].responses.kept[-1]
+    changed = made.id[:-1] + ("A" if made.id[-1] != "A" else "B")
+    return [made.id, theirs, changed, "resp_1", "x", ""]
+
+
+def test_another_teams_response_is_unknown(world: World, chat: openai.OpenAI) -> None:
+    for name in foreign(world):
+        before = len(world.vendors["responses"].requests)
+        with pytest.raises(openai.NotFoundError) as caught:
+            chat.responses.create(model="responses", input="What is my name?", previous_response_id=name)
+        assert caught.value.code == "not_found"
+        assert len(world.vendors["responses"].requests) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"responses","input":"x","previous_response_id":"%b","previous_response_id":null}',
+        b'{"model":"responses","input":"x","previous\\u005fresponse_id":"%b","previous_response_id":null}',
+    ],
+)
+def test_a_second_key_smuggles_no_foreign_id(world: World, body: bytes) -> None:
+    _, theirs, *_ = foreign(world)
+    status, _, _ = world.proxy.request("POST", "/v1/responses", body % theirs.encode(), key=world.proxy.master_key)
+    assert status == 200
+    assert world.vendors["responses"].last.body.get("previous_response_id") is None
+
+
+def test_a_conversation_of_the_account_is_unknown(world: World, chat: openai.OpenAI) -> None:
+    for conversation in ("conv_1", {"id": "conv_1"}):
+        with pytest.raises(openai.NotFoundError):
+            chat.responses.create(model="responses", input="x", conversation=conversation)
+
+
+def test_a_response_is_not_looked_for_at_another_provider(chat: openai.OpenAI, world: World) -> None:
+    made = chat.responses.create(model="responses", input="x")
+    for model, code in (("responses-elsewhere", "response_at_another_provider"), ("chat", "unsupported_by_provider")):
+        with pytest.raises(openai.BadRequestError) as caught:
+            chat.responses.create(model=model, input="x", previous_response_id=made.id)
+        assert (caught.value.code, caught.value.param) == (code, "previous_response_id")
+
+
+def test_a_kept_response_is_found_again_and_deleted(world: World, chat: openai.OpenAI) -> None:
+    first = chat.responses.create(model="responses", input="Say exactly: alpha")
+    made = chat.responses.create(model="responses", input="Say exactly: beta", previous_response_id=first.id)
+    found = chat.responses.retrieve(made.id, include=["message.output_text.logprobs"])
+    assert (found.id, found.previous_response_id, found.output_text) == (made.id, first.id, "beta")
+    assert [item.content[0].text for item in chat.responses.input_items.list(made.id)][-1] == "Say exactly: beta"
+    chat.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError) as caught:
+        chat.responses.retrieve(made.id)
+    assert made.id in str(caught.value), "the provider's own id is nobody's business"
+    world.vendors["responses"].refused.clear()
+
+
+def test_another_teams_response_is_not_found(world: World, chat: openai.OpenAI) -> None:
+    names = foreign(world)
+    before = len(world.vendors["responses"].requests)
+    for name in names[:-1]:
+        for ask in (chat.responses.retrieve, chat.responses.delete, chat.responses.input_items.list):
+            with pytest.raises(openai.NotFoundError):
+                ask(name)
+    assert len(world.vendors["responses"].requests) == before
+
+
+def test_a_response_in_the_background_is_refused(world: World, chat: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        chat.responses.create(model="responses", input="x", background=True)
+    assert caught.value.code == "unsupported_by_gateway"
+    assert world.vendors["responses"].requests == []

@@ -13,7 +13,10 @@ from scutum_server.errors import InvalidInput
 from scutum_server.wire import chat
 from scutum_server.wire.body import decode, with_model
 
-keys = st.one_of(st.sampled_from(["model", "messages", "stream_options", "mod\\u0065l", '"model"', "a"]), st.text())
+keys = st.one_of(
+    st.sampled_from(["model", "messages", "stream_options", "mod\\u0065l", '"model"', "a"]),
+    st.text().filter(lambda name: name == name.casefold()),  # names that differ in case only are refused
+)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text() | st.sampled_from(["model", '"model"', '"model":"x"', "\\u"]),
