@@ -22,6 +22,7 @@ from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.ledger import SUFFIX, Ledger, Void
 from scutum_server.leases.models import Meter
 from scutum_server.leases.queue import MEMORY_MS, Need, Queue, Take, Waiter
+from scutum_server.leases.recovery import HandOver, Recovery
 from scutum_server.leases.store import BEAT_MS, FRESH_MS, Ask, Granted, Holding, LeaseStore
 from scutum_server.leases.succession import take_over
 
@@ -37,7 +38,9 @@ Spent = Callable[[Meter, int], Awaitable[int]]
 class Keeper:
     """Belongs to one event loop. `open()`, then `run()` and `listen()` as tasks, then `close()`."""
 
-    def __init__(self, store: LeaseStore, directory: Path, spent: Spent) -> None:
+    def __init__(
+        self, store: LeaseStore, directory: Path, spent: Spent, hand_over: HandOver = lambda: lambda: True
+    ) -> None:
         self.offset = 0.0
         self.fresh = 0.0
         """Until when this worker may spend what it holds without another heartbeat."""
@@ -48,6 +51,7 @@ class Keeper:
         self._store = store
         self._directory = directory
         self._spent = spent
+        self._recovery = Recovery(hand_over)
         self._leases: dict[str, Lease] = {}
         self.queue = Queue()
         self._renewals: dict[Lease, None] = {}
@@ -55,7 +59,6 @@ class Keeper:
         self._surplus: dict[Lease, None] = {}
         self._seeding: dict[Lease, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
-        self._epoch = ""
         self._adopted = self._swept = 0.0
 
     def open(self) -> None:
@@ -169,21 +172,25 @@ class Keeper:
     async def _beat(self) -> None:
         sent = time.monotonic() * 1000
         self.round_trips += 1
-        beat = await self._store.beat(self._ledger.holder, uuid4().hex)
+        beat = await self._store.beat(self._ledger.holder, uuid4().hex, owing=self._recovery.owing)
         self.offset = beat.now - sent
         self.fresh = beat.now + FRESH_MS
         if self.down:
             log.info("Limits are counted again")
         self.down = False
-        if beat.epoch != self._epoch:
-            for lease in self._leases.values():
-                if self._epoch and lease.meter.unit == "money":
-                    lease.forget_spent()
-                lease.stale = True
+        if beat.epoch != self._recovery.epoch:
             self._untold = dict.fromkeys(self._leases.values())
-            self._epoch = beat.epoch
+            self._recovery.begin(beat.epoch)
+            if self._recovery.owing:
+                # At once: the next heartbeat may come after the grace.
+                await self._store.beat(self._ledger.holder, uuid4().hex, owing=True)
         elif not beat.alive:
             self._return_from_the_dead()
+        if self._recovery.forgets():
+            for lease in self._leases.values():
+                if lease.meter.unit == "money":
+                    lease.forget_spent()
+                    self._untold[lease] = None
         await self._upkeep()
 
     def _return_from_the_dead(self) -> None:
@@ -200,7 +207,7 @@ class Keeper:
             self._adopted = now
             for path in self._directory.glob(f"*{SUFFIX}"):
                 if path.stem != self._ledger.holder:
-                    await take_over(self._store, path, self._epoch)
+                    await take_over(self._store, path, self._recovery.epoch)
         if now - self._swept >= SWEEP_MS:
             self._swept = now
             self._sweep(now)
@@ -237,7 +244,7 @@ class Keeper:
                     holdings.append(Holding(lease.key, lease.end, lease.granted, lease.reserved))
             try:
                 self.round_trips += 1
-                if holdings and not await self._store.put(self._ledger.holder, self._epoch, holdings):
+                if holdings and not await self._store.put(self._ledger.holder, self._recovery.epoch, holdings):
                     self.fresh = 0.0
                     raise Unavailable("Redis has lost its data.")
             except Unavailable:
@@ -274,7 +281,7 @@ class Keeper:
         sent = time.monotonic() * 1000
         self.round_trips += 1
         try:
-            now, answers = await self._store.lease(self._ledger.holder, self._epoch, calls)
+            now, answers = await self._store.lease(self._ledger.holder, self._recovery.epoch, calls)
         except Unavailable:
             # Granted or not: Redis is told what we know of.
             self._untold |= dict.fromkeys(asks)
@@ -383,7 +390,7 @@ class Keeper:
                 if lease.start >= 0
             ]
             if holdings:
-                await self._store.put(self._ledger.holder, self._epoch, holdings)
+                await self._store.put(self._ledger.holder, self._recovery.epoch, holdings)
             await self._store.leave(self._ledger.holder)
         except Unavailable as error:
             log.warning("Leases wait for a successor: %s", error)

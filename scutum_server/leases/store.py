@@ -39,7 +39,8 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function text(n) return string.format('%.0f', n) end
 """
 
-# ARGV: worker, a new epoch's name. → now, epoch, its age, 1 if the worker was alive until now
+# ARGV: worker, a new epoch's name, 1 if records of what was spent may be on their way.
+# → now, epoch, its age, 1 if the worker was alive until now
 _BEAT = f"""{_COMMON}
 local seen = redis.call('ZSCORE', P .. 'workers', ARGV[1])
 redis.call('ZADD', P .. 'workers', text(now), ARGV[1])
@@ -49,6 +50,7 @@ if not epoch then
     epoch = ARGV[2] .. '@' .. text(now)
     redis.call('SET', P .. 'epoch', epoch)
 end
+if ARGV[3] == '1' then redis.call('SET', P .. 'owing', 1, 'PX', {FRESH_MS}) end
 return {{text(now), epoch, (seen and now - seen < {ALIVE_MS}) and 1 or 0}}
 """
 
@@ -104,7 +106,9 @@ for i = 3, #ARGV, 8 do
             end
         end
         local free = math.max(0, capacity - held)
-        if unit == 'money' and not base then
+        if unit == 'money' and not base and redis.call('EXISTS', P .. 'owing') == 1 then
+            answer('settling', 500, 0)
+        elseif unit == 'money' and not base then
             answer('unseeded', 0, 0)
         else
             local units = 0
@@ -242,8 +246,9 @@ class LeaseStore:
         self._silent = redis.register_script(_SILENT)
         self._reconcile = redis.register_script(_RECONCILE)
 
-    async def beat(self, worker: str, new_epoch: str) -> Beat:
-        now, epoch, alive = await self._run(self._beat, worker, new_epoch)
+    async def beat(self, worker: str, new_epoch: str, *, owing: bool = False) -> Beat:
+        """While a worker is `owing` records of what it has spent, nobody opens a budget."""
+        now, epoch, alive = await self._run(self._beat, worker, new_epoch, int(owing))
         return Beat(int(now), epoch.decode(), bool(alive))
 
     async def lease(self, worker: str, epoch: str, asks: Sequence[Ask]) -> tuple[int, list[Granted] | None]:

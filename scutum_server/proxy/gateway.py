@@ -71,7 +71,9 @@ class Gateway:
         # A client of its own, which gives up soon: requests wait for its answers.
         self._lease_redis = make_redis(settings.redis, name="proxy-leases", timeout=1.0)
         spending = Spending(settings.database, UsageStream(self._redis))
-        self._keeper = Keeper(LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since)
+        self._keeper = Keeper(
+            LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since, self.journal.send_again
+        )
         self.admission = Admission(self._keeper)
         self._seen: dict[str, None] = {}
         self.estimates = Estimates()

@@ -125,6 +125,14 @@ class Journal:
         """What the stream does not hold for certain yet."""
         return sum(segment.size - segment.acked for segment in self._segments()) + self._held
 
+    def send_again(self) -> Callable[[], bool]:
+        """Sends again what may not be safe, after a loss of the stream; says whether all of it is by now."""
+        mine = [(segment, segment.emptied, segment.size) for segment in self._segments()]
+        for segment, _, _ in mine:
+            segment.rewind()
+        self._wake.set()
+        return lambda: not self._memory and not any(segment.holds(emptied, size) for segment, emptied, size in mine)
+
     def _segments(self) -> list[Segment]:
         return self._full if self._current is None else [*self._full, self._current]
 

@@ -28,6 +28,7 @@ class Segment:
         self.size = size
         self.sent = 0
         self.acked = 0
+        self.emptied = 0
         self._turn = 0
 
     @property
@@ -124,6 +125,10 @@ class Segment:
         self.sent = self.acked
         self._turn += 1
 
+    def holds(self, emptied: int, size: int) -> bool:
+        """Whether some of what it held then is not acknowledged."""
+        return self.fd >= 0 and self.emptied == emptied and self.acked < size
+
     def acknowledge(self, position: tuple[int, int]) -> bool:
         """Nothing before that position is needed any more; true when this is all there is."""
         self.acked = max(self.acked, position[1])
@@ -134,6 +139,7 @@ class Segment:
         """Empties the file, once all is acknowledged."""
         os.ftruncate(self.fd, 0)
         self.size = self.sent = self.acked = 0
+        self.emptied += 1
         self._turn += 1
 
     def remove(self) -> None:
