@@ -12,7 +12,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from scutum_server.upstream.catalog import UNKNOWN, Cost, Price, Pricer, Terms, Tokens, find, price_source
+from scutum_server.upstream.catalog import UNKNOWN, Apart, Cost, Price, Pricer, Terms, Tokens, find, price_source
+from scutum_server.upstream.rates import rates_of
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
@@ -25,6 +26,15 @@ class Tariff(Protocol):
     def __call__(self, units: Units, terms: Terms | None = None) -> Cost: ...
 
 
+_PLAIN: Final = Apart()
+_TOKENS: Final = frozenset(
+    f"{name}_tokens"
+    for name in (
+        "input", "output", "cache_read", "output_reasoning", "input_text", "output_text",
+        "input_audio", "input_image", "output_audio", "output_image",
+    )
+)  # fmt: skip
+"""What `catalog` counts as well; of text nothing costs otherwise than what is left."""
 _NANO: Final = Decimal(1_000_000_000)
 _NOTHING: Final = Cost(0, UNKNOWN)
 
@@ -52,12 +62,13 @@ def tariff(
 
 def tokens_of(units: Units) -> Tokens:
     """The tokens among `units`, as the spend log has them."""
-    return Tokens(
-        int(units.get("input_tokens", 0)),
-        int(units.get("output_tokens", 0)),
-        int(units.get("cache_read_tokens", 0)),
-        int(units.get("output_reasoning_tokens", 0)),
-    )
+
+    def count(name: str) -> int:
+        return int(units.get(f"{name}_tokens", 0))
+
+    sorts = Apart(count("input_audio"), count("input_image"), count("output_audio"), count("output_image"))
+    apart = None if sorts == _PLAIN else sorts
+    return Tokens(count("input"), count("output"), count("cache_read"), count("output_reasoning"), apart=apart)
 
 
 @lru_cache(4096)
@@ -71,10 +82,14 @@ def _priced(model: ModelInfo, units: Units, terms: Terms | None) -> Cost:
 
     known = terms is not None and any(terms in variant.when.items() for variant in model.price_variants or ())
     prices = model.get_prices(dt.datetime.now(dt.UTC), dict([terms]) if terms is not None and known else None)
+    if _TOKENS.issuperset(units):
+        # The package wants to be told which of the cached tokens were pictures, which no provider tells.
+        made = rates_of(prices).nano_usd(tokens_of(units))
+        return Cost(made, price_source()) if made else _NOTHING
     try:
         total = prices.calc_price(Usage(**units))["total_price"]
     except (ValueError, TypeError):
-        # Counts that contradict each other, such as more cached tokens than tokens.
+        # Counts that contradict each other.
         return _NOTHING
     exact = int((total * _NANO).to_integral_value(ROUND_HALF_EVEN))
     return Cost(exact, price_source()) if exact else _NOTHING

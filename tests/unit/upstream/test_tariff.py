@@ -38,11 +38,21 @@ def test_the_librarys_own_arithmetic_holds(model: str, units: dict[str, Any]) ->
     assert cost.source.startswith("genai-prices:")
 
 
+def test_cached_tokens_that_nobody_says_to_be_pictures_or_text_are_text_first() -> None:
+    units = {"input_tokens": 100, "input_image_tokens": 50, "input_text_tokens": 50, "output_tokens": 10}
+    edited = of("gpt-image-1")
+    assert edited(units | {"cache_read_tokens": 20}).nano_usd == 30 * 5000 + 20 * 1250 + 50 * 10_000 + 10 * 40_000
+    assert edited(units | {"cache_read_tokens": 60}).nano_usd == 50 * 1250 + 40 * 10_000 + 10 * 2500 + 10 * 40_000
+
+
+def test_more_cached_tokens_than_tokens_are_all_of_them() -> None:
+    assert of("gpt-4o")({"input_tokens": 5, "cache_read_tokens": 50}).nano_usd == 5 * 1250
+
+
 def test_what_has_no_price_is_unknown_and_free() -> None:
     for made, units in (
         (of("gpt-4o-mini-tts"), {"input_characters": 5}), (of("dall-e-9"), {"input_tokens": 5}), (of("gpt-4o"), {}),
         (of("gpt-4o", base_url="http://10.0.0.1/v1"), {"input_tokens": 5}),
-        (of("gpt-4o"), {"input_tokens": 5, "cache_read_tokens": 50}),
     ):  # fmt: skip
         assert (made(units).nano_usd, made(units).source) == (0, "unknown")
 
