@@ -137,12 +137,21 @@ def test_no_count_makes_it_fail_or_earn(taken: int, given_out: int, cached: int,
     assert cost(Tokens(taken, given_out, cached, reasoning, written), "x", override=own).nano_usd >= 0
 
 
-def test_every_model_of_the_catalogue_can_be_priced() -> None:
-    priced = 0
-    for provider in get_snapshot().providers:
-        for model in provider.models:
-            priced += catalog._catalogued(model)(Tokens(1_000_000, 1_000_000, 10, 10)).nano_usd > 0
-    assert priced > 1500
+@pytest.mark.parametrize("taken", [50_000, 300_000])
+def test_every_model_on_all_its_terms_agrees_with_the_package_s_own_sum(taken: int) -> None:
+    compared, now = 0, dt.datetime.now(dt.UTC)
+    for model in (each for provider in get_snapshot().providers for each in provider.models):
+        for terms in [{}, *(variant.when for variant in model.price_variants or ())]:
+            prices = model.get_prices(now, terms)
+            usage = {"input_tokens": taken, "output_tokens": 2345, "cache_read_tokens": 1001, "output_reasoning_tokens": 99}
+            if prices.cache_write_mtok is not None:
+                usage |= {"cache_write_tokens": 503, "cache_write_1h_tokens": 201}
+            exact = prices.calc_price(Usage(**usage))["total_price"] * 10**9
+            written = (503, 201) if prices.cache_write_mtok is not None else (0, 0)
+            found = rates_of(prices).nano_usd(Tokens(taken, 2345, 1001, 99, *written))
+            assert found == int(exact.to_integral_value(ROUND_HALF_EVEN)), (model.id, terms)
+            compared += found > 0
+    assert compared > 1500
 
 
 def test_what_stays_in_a_cache_for_an_hour_costs_more_still_and_searches_cost_each() -> None:
