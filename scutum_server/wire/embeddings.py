@@ -29,5 +29,8 @@ ANSWER: Final = msgspec.json.Decoder(EmbeddingsAnswer)
 
 
 def usage_in(body: bytes) -> Usage | None:
-    """The usage of a whole answer; raises a msgspec error when it is none."""
-    return ANSWER.decode(body).usage
+    """The usage of a whole answer; raises a msgspec error when it is none. Voyage reports the total alone."""
+    usage = ANSWER.decode(body).usage
+    if usage is not None and usage.prompt_tokens is None:
+        usage.prompt_tokens = usage.total_tokens
+    return usage

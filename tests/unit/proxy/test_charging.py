@@ -99,6 +99,9 @@ def test_a_provider_cannot_set_what_only_we_set() -> None:
 def test_embeddings() -> None:
     body = json.dumps({"data": [], "usage": {"prompt_tokens": 1000, "total_tokens": 1000}}).encode()
     assert cost(embeddings.usage_in(body), "text-embedding-3-small") == 1000 * 20
+    total_only = embeddings.usage_in(b'{"data": [], "usage": {"total_tokens": 70}}')
+    assert total_only is not None
+    assert tokens_of(total_only) == Tokens(70, 0)
 
 
 CLAUDE = {
