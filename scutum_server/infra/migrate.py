@@ -154,6 +154,8 @@ def upgrade(owner: DatabaseSettings) -> tuple[str | None, str]:
 
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, poolclass=sqlalchemy.NullPool)
     with connect() as guard, engine.connect() as connection:
+        # An open transaction here would be one that CREATE INDEX CONCURRENTLY waits for.
+        guard.autocommit = True
         guard.execute("SET lock_timeout = '60s'")
         guard.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         connection.execute(sqlalchemy.text("SET lock_timeout = '5s'"))
