@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ CLIENT: Final = 3
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
 _SAMPLED: Final = 0x01
 _ERROR: Final = 2
+_SMALL: Final = [bytes([value]) for value in range(0x80)]
 
 
 class Span(msgspec.Struct):
@@ -71,7 +73,13 @@ def _span(span: Span) -> bytes:
 
 
 def _attributes(field: int, attributes: Attributes) -> bytes:
-    return b"".join(_message(field, _text(1, key) + _message(2, _any(value))) for key, value in attributes)
+    return b"".join(_message(field, _name(key) + _message(2, _any(value))) for key, value in attributes)
+
+
+@cache
+def _name(key: str) -> bytes:
+    """Of an attribute: a few dozen of ours: making them anew took a fifth of a span's time."""
+    return _text(1, key)
 
 
 def _any(value: Value) -> bytes:
@@ -85,6 +93,8 @@ def _any(value: Value) -> bytes:
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:  # nearly all: through the loop a span took twice as long
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

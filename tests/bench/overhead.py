@@ -1,6 +1,6 @@
 """CPU per request of one proxy worker as a multiple of nginx's, unstreamed and streamed.
 
-    python -m tests.bench.overhead [--bench ../shared/bench] [-d 4] [-n 3] [--only plain|stream] [--limits] [--json]
+    python -m tests.bench.overhead [--bench ../shared/bench] [-d 4] [-n 3] [--only plain|stream] [--limits] [--traces] [--json]
 
 Starts a Postgres, a Valkey and a proxy of its own with key check and spend record on. The mock upstreams, nginx and the
 load come from overhead.py in the bench directory, which is not part of this repository. Needs gcc, nginx and wrk.
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("-n", default="3", help="windows")
     parser.add_argument("--only", choices=MODES)
     parser.add_argument("--limits", action="store_true", help="rpm and tpm on key, team and model, and a budget")
+    parser.add_argument("--traces", action="store_true", help="every request belongs to a trace that is exported")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     script = options.bench / "overhead.py"
@@ -41,7 +42,10 @@ def main() -> None:
         tempfile.TemporaryDirectory() as directory,
         running_postgres() as postgres,
         running_valkey() as valkey,
-        running_proxy(postgres.app(postgres.clone()), valkey.settings(), Path(directory)) as proxy,
+        running_proxy(
+            postgres.app(postgres.clone()), valkey.settings(), Path(directory),
+            environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"} if options.traces else {},
+        ) as proxy,
     ):
         key = proxy.rows.key()
         for model, url, _ in MODES.values():
