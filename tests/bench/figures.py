@@ -118,7 +118,7 @@ def _until_answered(connection: socket.socket, begin: float, *, stream: bool) ->
 
 def flatness(servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
     """CPU per request with 100 000 keys as a multiple of that with 10, in turns."""
-    overhead = _overhead(options.bench)
+    overhead = overhead_in(options.bench)
     with (
         mock_upstreams(options.bench),
         stack(servers, keys=10) as few,
@@ -141,7 +141,7 @@ def flatness(servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
 
 def start(servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
     """Seconds from the process's start until it is ready, with 10 000 keys to load, and its size then."""
-    overhead = _overhead(options.bench)
+    overhead = overhead_in(options.bench)
     postgres, valkey = servers
     database = postgres.app(postgres.clone())
     rows = Rows(database, os.urandom(32))
@@ -157,7 +157,7 @@ def start(servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
     return {"seconds": round(statistics.median(seconds), 2), "rss_mb": statistics.median(sizes)}
 
 
-def _overhead(directory: Path) -> ModuleType:
+def overhead_in(directory: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("overhead", script_in(directory))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
