@@ -271,7 +271,11 @@ def _at_hand(hold: Hold, tokens: int, money: int, now: float) -> bool:
     for lease in hold.tokens:
         if lease.unused < tokens or now >= lease.end:
             return False
-    return not money or all(lease.unused >= money and now < lease.end for lease in plan.money)
+    if money:
+        for lease in plan.money:
+            if lease.unused < money or now >= lease.end:
+                return False
+    return True
 
 
 def _narrowest(leases: tuple[Lease, ...]) -> Lease | None:

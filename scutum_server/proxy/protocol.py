@@ -52,6 +52,9 @@ class Protocol(HttpToolsProtocol):
         self._framing = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        """When the last answer was complete; 0 while a request is on its way."""
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._unwritten = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,9 +77,7 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(HeadTooLarge("The request's head is larger than 64 KiB."))
             else:
                 self.send_400_response("")
-        elif self._head_timer is None and (
-            self._head_open or (self.running is None and self.timeout_keep_alive_task is None)
-        ):
+        elif self._head_timer is None and (self._head_open or (self.running is None and not self._idle_since)):
             # A head has begun, or a body that was answered before its end goes on, or it is blank lines.
             self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
 
@@ -156,9 +157,7 @@ class Protocol(HttpToolsProtocol):
         elif self.running is None:
             # The answer came first: only now is the connection idle.
             self._head_in_time()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._idle()
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
@@ -213,12 +212,34 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self.running = None
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._watch_writing()
-        super().on_response_complete()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())  # type: ignore[arg-type]
+        else:
+            self._idle()
+
+    def _idle(self) -> None:
+        """Notes the time; a timer for each answer would cost more than one that looks how long it was."""
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = 0.0
 
     def timeout_keep_alive_handler(self) -> None:
-        self._close()
+        self._idle_timer = None
+        if not self._idle_since:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            self._close()
 
     def _close(self) -> None:
         """Closes once the client has taken what was written, but does not wait for ever."""
@@ -245,6 +266,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._head_in_time()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._write_timer is not None:
             self._write_timer.cancel()
         self.pipeline.clear()

@@ -9,6 +9,11 @@ from scutum_server.errors import ScutumError
 from scutum_server.infra.windows import FOREVER
 from scutum_server.leases.lease import Lease, Refusal
 
+_REQUESTS, _TOKENS = (
+    b"x-ratelimit-limit-%b: %%d\r\nx-ratelimit-remaining-%b: %%d\r\nx-ratelimit-reset-%b: %%.3fs\r\n"
+    % (kind, kind, kind)
+    for kind in (b"requests", b"tokens")
+)
 _WORDS: Final = {"requests": "requests", "tokens": "tokens", "slots": "concurrent requests"}
 
 
@@ -60,9 +65,9 @@ def _wait(wait_ms: float) -> int:
 
 def headers(requests: Lease | None, tokens: Lease | None, now: float) -> bytes:
     """OpenAI's headers for the narrowest quota of each kind; what remains is as of the last lease."""
-    return b"".join(
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\nx-ratelimit-reset-%b: %.3fs\r\n"
-        % (kind, lease.meter.capacity, kind, lease.left + lease.unused, kind, max(0.0, lease.end - now) / 1000)
-        for kind, lease in ((b"requests", requests), (b"tokens", tokens))
-        if lease is not None and lease.end < FOREVER
-    )
+    shown = b""
+    if requests is not None and requests.end < FOREVER:
+        shown = _REQUESTS % (requests.meter.capacity, requests.left + requests.unused, (requests.end - now) / 1000)
+    if tokens is not None and tokens.end < FOREVER:
+        shown += _TOKENS % (tokens.meter.capacity, tokens.left + tokens.unused, (tokens.end - now) / 1000)
+    return shown

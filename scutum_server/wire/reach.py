@@ -34,6 +34,11 @@ _SUSPECT: Final = re.compile(
     rb'"|id"[ \t\r\n]*:[ \t\r\n]*"(?:rs|msg)_)' % "|".join(_HARMLESS).encode()
 )
 """Where nothing of this is, nothing reaches outside. Inside of a text its quotes would be escaped."""
+_NAMES: Final = (
+    b'"type"', b'_url"', b'audio"', b'"file', b'"id"', b'"previous_response_id"', b'"conversation"', b'"prompt"',
+    b'"container"', b'"mcp_servers"', b'"web_search_options"', b'"item_reference"',
+)  # fmt: skip
+"""Every match of `_SUSPECT` has one of these: to look for all of them takes a quarter of its time."""
 _SPELT: Final = re.compile(rb"\\u00[5-7]")
 """An escape for a letter, which may spell a name otherwise."""
 
@@ -51,7 +56,7 @@ _ANYTHING: Final = Reach(outside=True, uses=USES)
 
 def reach(body: bytes) -> Reach:
     """Of a request in any chat format; what is not known counts as outside."""
-    if not _SUSPECT.search(body) and not (b"\\u00" in body and _SPELT.search(body)):
+    if not (_named(body) and _SUSPECT.search(body)) and not (b"\\u00" in body and _SPELT.search(body)):
         return NOTHING
     try:
         document = ANYTHING.decode(body)
@@ -61,6 +66,13 @@ def reach(body: bytes) -> Reach:
     turns = [document.get(name) for name in ("messages", "input", "system")]
     uses = _uses(document)
     return Reach(outside=outside or not all(map(_is_plain, turns)) or bool(document.get("mcp_servers")), uses=uses)
+
+
+def _named(body: bytes) -> bool:
+    for name in _NAMES:  # noqa: SIM110 - `any` with a generator takes twice as long
+        if name in body:
+            return True
+    return False
 
 
 def _is_plain(part: Any) -> bool:
