@@ -16,7 +16,7 @@ from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.wire.errors import body_of, render, shape_of
 
-OPERATORS: Final = frozenset({b"/health/live", b"/health/ready", b"/metrics"})
+OPERATORS: Final = frozenset({b"/health/live", b"/health/ready", b"/metrics", b"/openapi.json"})
 _METRICS: Final = b"content-type: " + exposition.CONTENT_TYPE + b"\r\ncache-control: no-store\r\n"
 _JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
@@ -64,7 +64,7 @@ class App:
             gateway.metrics.other(endpoint.route if endpoint else "other", exchange.status or pipeline.CLIENT_CLOSED)
 
     async def _is_operators(self, exchange: Exchange, path: bytes) -> bool:
-        """Answers health checks and /metrics; False for any other path."""
+        """Answers health checks, /metrics and the API's document; False for any other path."""
         if path not in OPERATORS:
             return False
         if exchange.scope["method"] not in {"GET", "HEAD"}:
@@ -75,6 +75,10 @@ class App:
         elif path == b"/health/ready":
             status, state = readiness(self._gateway)
             exchange.respond(status, _JSON, msgspec.json.encode(state))
+        elif path == b"/openapi.json":
+            from scutum_server.proxy import openapi  # nothing of it is needed before somebody asks
+
+            exchange.respond(200, _JSON, openapi.render())
         elif _may_read_metrics(exchange, self._gateway.metrics_keys):
             counts = await self._gateway.metrics.gather()
             exchange.respond(200, _METRICS, exposition.render(counts))

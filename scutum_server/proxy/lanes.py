@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from scutum_server.upstream.openai import OpenAILane
 from scutum_server.upstream.options import AnthropicOptions, OpenAIOptions, SimOptions, parse_options
 from scutum_server.upstream.simulator import Simulator
 from scutum_server.upstream.transport import Transport
+from scutum_server.wire.body import ANYTHING, decode
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class SimLane:
         self._simulator = Simulator(options)
 
     async def call(self, path: str, body: bytes, *, stream: bool, fields: bytes = b"") -> Reply:  # noqa: ARG002
-        request: dict[str, Any] = msgspec.json.decode(body)
+        request = decode(body, ANYTHING)
         if path == native.EMBEDDINGS:
             answer = await self._simulator.embeddings(request)
         else:

@@ -171,7 +171,7 @@ async def _entries(call: Call, place: Deployment, wire: str, query: dict[str, st
 def _limit(text: str | None, most: int) -> int:
     if text is None:
         return most
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 10_000:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= 10_000:
         raise InvalidInput("The parameter `limit` must be a whole number from 1 to 10000.", param="limit")
     return min(int(text), most)
 

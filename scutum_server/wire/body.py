@@ -28,7 +28,8 @@ _READ: Final = frozenset({
     "tools",
 })  # fmt: skip
 """The fields that a rule of the gateway rests on."""
-_PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+"""For a document's fields by name, each value as the bytes that it came in."""
 ANYTHING: Final = msgspec.json.Decoder(dict[str, Any])
 """For whole documents. It refuses what `msgspec` skips unseen elsewhere: numbers beyond all bounds."""
 
@@ -77,14 +78,14 @@ def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes
     which a provider might read differently. That is cheaper than looking for such names (1.5 µs for 1 kB). Raises
     InvalidInput for a name that differs from one of ours in case only: servers written in Go take it for ours.
     """
-    document = _PARTS.decode(body)
+    document = PARTS.decode(body)
     names = "".join(document)
     if not (names.isascii() and names.islower()):
         _check_case(document)
     document["model"] = msgspec.Raw(msgspec.json.encode(model))
     if include_usage:
         options = document.get("stream_options", b"")
-        parts = _PARTS.decode(options) if bytes(options)[:1] == b"{" else {}
+        parts = PARTS.decode(options) if bytes(options)[:1] == b"{" else {}
         parts["include_usage"] = msgspec.Raw(b"true")
         document["stream_options"] = msgspec.Raw(msgspec.json.encode(parts))
     return msgspec.json.encode(document)

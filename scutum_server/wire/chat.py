@@ -7,6 +7,10 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+MAX_COUNT: Final = 2**31 - 1
+Amount = Annotated[int, Meta(ge=-MAX_COUNT, le=MAX_COUNT)]
+"""What a client asks for; some servers take a negative one for no bound."""
+
 
 class StreamOptions(Struct):
     include_usage: bool | None = None
@@ -20,9 +24,9 @@ class ChatRequest(Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Amount | None = None
+    max_completion_tokens: Amount | None = None
+    n: Amount | None = None
     service_tier: Raw = Raw()
 
     @property
@@ -31,7 +35,6 @@ class ChatRequest(Struct):
         return terms_of(self.service_tier)
 
 
-MAX_COUNT: Final = 2**31 - 1
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 """Tokens of one call: what the spend log can hold."""
 

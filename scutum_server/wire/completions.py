@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import StreamOptions
+from scutum_server.wire.chat import Amount, StreamOptions
 
 
 class CompletionsRequest(Struct):
@@ -18,9 +18,9 @@ class CompletionsRequest(Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-    max_tokens: int | None = None
-    n: int | None = None
-    best_of: int | None = None
+    max_tokens: Amount | None = None
+    n: Amount | None = None
+    best_of: Amount | None = None
 
 
 REQUEST: Final = msgspec.json.Decoder(CompletionsRequest)

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import MAX_COUNT, Count, InputDetails, OutputDetails, Usage
+from scutum_server.wire.chat import MAX_COUNT, Amount, Count, InputDetails, OutputDetails, Usage
 from scutum_server.wire.events import Meter
 
 
@@ -20,7 +20,7 @@ class MessagesRequest(Struct):
 
     model: str
     messages: list[Raw]
-    max_tokens: int
+    max_tokens: Amount
     stream: bool | None = None
     metadata: Metadata | None = None
     speed: object = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from scutum_server.wire.body import PARTS
+
 FIELDS: Final = ("max_completion_tokens", "max_tokens")
 """Chat's two names for it: a server knows the one, the other or both."""
+_INT: Final = msgspec.json.Decoder(int)
 LEAST_THINKING: Final = 1_024
 """Anthropic's own minimum for `thinking.budget_tokens`."""
 
@@ -22,17 +25,31 @@ def with_output_cap(body: bytes, cap: int, *, field: str) -> bytes:
     if b'"max_' not in body and b"\\u" not in body:
         start = body.index(b"{") + 1
         return b'%b"%b":%d,%b' % (body[:start], field.encode(), cap, body[start:])
-    document: dict[str, Any] = msgspec.json.decode(body)
-    names = [name for name in (*FIELDS, field) if document.get(name) is not None]
+    document = PARTS.decode(body)
+    names = [name for name in (*FIELDS, field) if bytes(document.get(name, b"null")) != b"null"]
     if field != FIELDS[0] or not names:
         names.append(field)
     for name in names:
-        given = document.get(name)
+        given = _whole(document.get(name))
         # Some servers take a maximum of zero or less for none at all.
-        document[name] = min(cap, given) if isinstance(given, int) and given > 0 else cap
-    thinking = document.get("thinking")
-    if isinstance(thinking, dict):
-        thoughts = thinking.get("budget_tokens")
-        if isinstance(thoughts, int) and thoughts >= cap:
-            thinking["budget_tokens"] = max(LEAST_THINKING, cap // 2)
+        document[name] = _raw(min(cap, given) if given is not None and given > 0 else cap)
+    thinking = document.get("thinking", b"")
+    if bytes(thinking)[:1] == b"{":
+        parts = PARTS.decode(thinking)
+        thoughts = _whole(parts.get("budget_tokens"))
+        if thoughts is not None and thoughts >= cap:
+            parts["budget_tokens"] = _raw(max(LEAST_THINKING, cap // 2))
+            document["thinking"] = _raw(parts)
     return msgspec.json.encode(document)
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _whole(value: msgspec.Raw | None) -> int | None:
+    """The whole number that a value is, or None."""
+    try:
+        return None if value is None else _INT.decode(value)
+    except msgspec.MsgspecError:
+        return None

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from scutum_server.wire.chat import Amount
+
 
 class PassedRequest(Struct):
     """What the pipeline reads of a request; everything else is forwarded unseen."""
@@ -23,7 +25,7 @@ class ModerationRequest(PassedRequest):
 
 class ImageRequest(PassedRequest):
     model: str = "dall-e-2"
-    n: int | None = None
+    n: Amount | None = None
 
 
 class ImageEditRequest(ImageRequest):

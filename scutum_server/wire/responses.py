@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from scutum_server.wire.chat import Count, InputDetails, OutputDetails, Usage, terms_of
+from scutum_server.wire.chat import Amount, Count, InputDetails, OutputDetails, Usage, terms_of
 from scutum_server.wire.events import Meter
 from scutum_server.wire.sse import DONE
 
@@ -18,7 +18,7 @@ class ResponsesRequest(Struct):
     model: str
     stream: bool | None = None
     user: str | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: Amount | None = None
     service_tier: Raw = Raw()
     previous_response_id: str | None = None
 

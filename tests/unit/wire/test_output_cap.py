@@ -48,3 +48,12 @@ def test_tokens_for_thinking_stay_below_the_cap() -> None:
     assert sent == {"max_tokens": 5_000, "thinking": thinking | {"budget_tokens": 2_500}}
     sent = capped({"max_tokens": 20_000, "thinking": thinking}, 12_000, "max_tokens")
     assert sent == {"max_tokens": 12_000, "thinking": thinking}
+
+
+@pytest.mark.parametrize("odd", ["1e400", "[" * 500 + "]" * 500, '{"a":1,"a":2}', "1.50"])
+def test_other_values_keep_their_bytes(odd: str) -> None:
+    for given, told in (("9000", "50"), ("1e400", "50"), ('"x"', "50"), ("20", "20"), ("-1", "50"), ("1.5", "50")):
+        body = f'{{"max_tokens":{given},"x":{odd},"thinking":{{"type":"enabled","budget_tokens":{given},"y":{odd}}}}}'
+        got = with_output_cap(body.encode(), 50, field="max_tokens").decode()
+        assert got.startswith(f'{{"max_tokens":{told},"x":{odd},"thinking":{{"type":"enabled","budget_tokens":')
+        assert got.endswith(f',"y":{odd}}}}}')
