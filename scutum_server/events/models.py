@@ -56,6 +56,20 @@ class LoginRefused(Payload, frozen=True, tag="login.refused"):
     ip: str | None
 
 
+class BudgetSoft(Payload, frozen=True, tag="budget.soft"):
+    """More than `soft_percent` of a period's budget is spent; `name` is whose it is, None for everybody's."""
+
+    budget_id: str
+    scope: str
+    name: str | None
+    period: str
+    since: str
+    until: str
+    amount_usd: str
+    spent_usd: str
+    soft_percent: int
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """`dedup_key` names the entity: several events with one key are one matter."""
 

@@ -64,6 +64,8 @@ class Budget(Struct, frozen=True, kw_only=True):
     on_failure: OnFailure
     zone: str
     created_at: dt.datetime
+    soft_told: dt.datetime | None = None
+    """The beginning of the last period in which an event told of the soft cap."""
 
 
 class BudgetStatus(Struct, frozen=True, kw_only=True):

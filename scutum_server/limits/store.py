@@ -36,7 +36,8 @@ WHERE id = %(id)s
 BUDGETS = """
 SELECT b.id, b.scope, o.name AS org, b.org_id, u.name AS unit, b.unit_id, t.name AS team, b.team_id, k.name AS key,
     b.key_id, b.user_name AS user, b.period, b.amount_nano_usd, b.soft_percent, b.output_tokens, b.on_failure,
-    coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone, b.created_at
+    coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone, b.created_at,
+    b.soft_told
 FROM budgets b LEFT JOIN orgs o ON o.id = b.org_id LEFT JOIN units u ON u.id = b.unit_id
     LEFT JOIN teams t ON t.id = b.team_id LEFT JOIN api_keys k ON k.id = b.key_id
 WHERE (%(id)s::text IS NULL OR b.id = %(id)s) AND (%(after)s::text IS NULL OR b.id > %(after)s)
@@ -53,6 +54,9 @@ BUDGET_UPDATE = """
 UPDATE budgets SET amount_nano_usd = %(amount_nano_usd)s, soft_percent = %(soft_percent)s,
     output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = now()
 WHERE id = %(id)s
+"""
+SOFT_TOLD = """
+UPDATE budgets SET soft_told = %(since)s WHERE id = %(id)s AND soft_told IS DISTINCT FROM %(since)s RETURNING id
 """
 LOCK: dict[str, LiteralString] = {
     "limit": "SELECT id FROM limits WHERE id = %(id)s FOR UPDATE",
@@ -252,6 +256,10 @@ class LimitStore:
     async def update_budget(self, budget: Budget) -> None:
         names = ("id", "amount_nano_usd", "soft_percent", "output_tokens", "on_failure")
         await self._conn.execute(BUDGET_UPDATE, {name: getattr(budget, name) for name in names})
+
+    async def tell_soft(self, budget_id: str, since: dt.datetime) -> bool:
+        """False when it was told for this period already."""
+        return bool(await self._rows(SOFT_TOLD, {"id": budget_id, "since": since}))
 
     async def spent(self, budget_id: str, since: dt.datetime) -> int:
         return await spent(self._conn, budget_id, since)
