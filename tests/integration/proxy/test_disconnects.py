@@ -29,13 +29,18 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v1/messages": {"messages": MESSAGES, "max_tokens": 50},
     "/v1/responses": {"input": "hello"},
     "/v1/embeddings": {"input": "hello"},
+    "/v1/moderations": {"input": "hello"},
+    "/v1/images/generations": {"prompt": "hello"},
+    "/v1/audio/speech": {"input": "hello", "voice": "alloy"},
+    "/v1/rerank": {"query": "hello", "documents": ["hello"]},
 }
+STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses")
 CASES = [
     (path, kind, settings, stream)
     for path in BODIES
     for kind, settings in (("openai", {}), ("anthropic", {}), ("openai", {"responses": "native"}))
     for stream in (False, True)
-    if path != "/v1/embeddings" or (kind, settings, stream) == ("openai", {}, False)
+    if path in STREAMED or (kind, settings, stream) == ("openai", {}, False)
     if not settings or path == "/v1/responses"
 ]
 
