@@ -34,6 +34,7 @@ class Exchange(RequestResponseCycle):
 
     body_seconds = 300.0
     silence_seconds = 60.0
+    upload_seconds = 3600.0
     task: asyncio.Task[None]
     chunked = True
     status = 0
@@ -79,15 +80,17 @@ class Exchange(RequestResponseCycle):
         return b"".join(parts)
 
     async def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
-        """The request's body as it comes, no faster than it is taken; as `read_body`, but only silence is too slow."""
+        """The request's body as it comes, no faster than it is taken; as `read_body`, but with time for a large one."""
         left, more = limit, True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.upload_seconds
         while more:
             try:
-                async with asyncio.timeout(self.silence_seconds):
+                async with asyncio.timeout_at(min(end, loop.time() + self.silence_seconds)):
                     data, more = await self._next_piece(left, limit)
             except TimeoutError:
                 self.keep_alive = False
-                raise RequestTimeout("The request's body stopped coming.") from None
+                raise RequestTimeout("The request's body stopped coming, or took too long.") from None
             left -= len(data)
             if data:
                 yield data

@@ -52,7 +52,9 @@ def reachable(call: Call, deployment: Deployment) -> bool:
 
 def with_upstream_ids(call: Call, body: bytes, deployment: Deployment) -> bytes:
     """`body` with the provider's own ids of files; raises NotFound, InvalidInput when they are at another provider."""
-    if b"file_id" not in body and not (b"\\u00" in body and _ESCAPED.search(body)):
+    # Looking for one byte takes a twentieth of the time: most bodies are done with that.
+    plain = b"_" in body and b"file_id" in body
+    if not plain and not (b"\\" in body and b"\\u00" in body and _ESCAPED.search(body)):
         return body
     document = decode(body, ANYTHING)
     places = list(_ids_in(document))

@@ -32,7 +32,7 @@ from scutum_server.proxy.pipeline import route
 from scutum_server.proxy.snapshot import Deployment
 from scutum_server.proxy.upstream_ids import unknown
 from scutum_server.upstream.native import FILES
-from scutum_server.wire.body import ANYTHING, decode
+from scutum_server.wire.body import ANYTHING, decode, with_model
 from scutum_server.wire.multipart import Event, Field, File, FileEnd
 
 BATCH: Final = "batch"
@@ -86,7 +86,7 @@ class FileForm(Form):
             raise InvalidInput("The field `purpose` is missing.", param="purpose")
         model = self.named or self.fields.get("model")
         if not model and self._is_batch:
-            model = _model_of(decode(self._first_line or b"{}", ANYTHING), 1)
+            model = _first_model(self._first_line or b"{}")
         if model:
             call.requested_model = model
             return self.best(route(call))
@@ -158,27 +158,36 @@ class Lines:
         if not line.strip():
             return b""
         try:
-            request = decode(with_upstream_ids(self._call, line, self._deployment), ANYTHING)
+            return self._request(decode(with_upstream_ids(self._call, line, self._deployment), ANYTHING))
         except InvalidInput as error:
             error.detail = f"Line {self._number} of the batch cannot be used. {error.detail}"
             raise
-        model = _model_of(request, self._number)
+
+    def _request(self, request: Document) -> bytes:
+        model = _model_of(request)
         if model not in {self._call.requested_model, self._deployment.name}:
             raise InvalidInput(
-                f"Line {self._number} of the batch names the model `{model[:100]}`, others "
-                f"`{self._call.requested_model[:100]}`: a batch is for one model.",
+                f"It names the model `{model[:100]}`, others `{self._call.requested_model[:100]}`: a batch is for one.",
                 param="model",
             )
-        request["body"]["model"] = self._deployment.upstream_model
+        request["body"] = msgspec.Raw(with_model(msgspec.json.encode(request["body"]), self._deployment.upstream_model))
         return msgspec.json.encode(request) + b"\n"
 
 
-def _model_of(request: Document, number: int) -> str:
+def _model_of(request: Document) -> str:
     body = request.get("body")
     model = body.get("model") if isinstance(body, dict) else None
     if not isinstance(model, str):
-        raise InvalidInput(f"Line {number} of the batch is no request: its `body.model` is missing.", param="model")
+        raise InvalidInput("It is no request of a batch: `body.model` is missing.", param="model")
     return model
+
+
+def _first_model(line: bytes) -> str:
+    try:
+        return _model_of(decode(line, ANYTHING))
+    except InvalidInput as error:
+        error.detail = f"Line 1 of the batch cannot be used. {error.detail}"
+        raise
 
 
 async def upload(call: Call) -> None:

@@ -24,6 +24,7 @@ from scutum_server.wire.multipart import Event, Field, File, FileEnd, FormReader
 from scutum_server.wire.passed import PassedRequest
 
 HELD_BYTES: Final = 1024 * 1024
+_READ: Final = frozenset({"model", "purpose"})
 _MODELS: Final = {"images/edits": "gpt-image-1.5", "images/variations": "dall-e-2"}
 """OpenAI's own defaults where the client names none."""
 
@@ -77,6 +78,8 @@ class Form:
         return await sending.finish()
 
     async def _arrived(self, event: Event) -> None:
+        if isinstance(event, Field | File):
+            _check_name(event)
         if isinstance(event, Field):
             self.field(event)
         if self._sending is not None:
@@ -159,6 +162,13 @@ class Form:
 
     async def answer(self, reply: Reply) -> None:
         await relay(self.call, self.deployment, reply)
+
+
+def _check_name(part: Field | File) -> None:
+    """Raises InvalidInput for what somebody else might take for one of the fields that were read here."""
+    plain = part.name.strip().casefold().removesuffix("[]")
+    if plain in _READ and (isinstance(part, File) or part.name != plain):
+        raise InvalidInput(f"The part `{part.name[:100]}` could be taken for the field `{plain}`.", param=plain)
 
 
 async def form(call: Call) -> None:

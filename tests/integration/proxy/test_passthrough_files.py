@@ -207,7 +207,8 @@ async def test_a_batchs_lines_name_one_model_that_the_key_may_use(
         (lines(model, "gpt-secret"), "Line 2"),
         (lines("gpt-secret"), "does not exist"),
         (lines(model) + b"\n{nonsense", "Line 2"),
-        (b"[]", "The request body"),
+        (b"[]", "Line 1"),
+        (lines(model).replace(b'"messages"', b'"Model": "gpt-secret", "messages"'), "Line 1"),
         (b"", "Line 1"),
     ):
         with pytest.raises(openai.APIStatusError, match=said) as refused:

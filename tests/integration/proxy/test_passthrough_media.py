@@ -211,6 +211,14 @@ async def test_a_large_file_must_not_come_before_its_model(proxy: Proxy, vendor:
     assert vendor.seen[-1].file.content == SOUND
 
 
+@pytest.mark.parametrize("name", ["Model", "model[]", " model", "purpose[]"])
+async def test_nothing_passes_for_a_field_that_was_read(proxy: Proxy, vendor: Vendor, model: str, name: str) -> None:
+    for parts in ([("model", model), (name, "gpt-secret"), ("file", b"x")], [("model", model), ("model", b"gpt-secret")]):
+        status, _, body = await asyncio.to_thread(send_form, proxy, "/v1/audio/transcriptions", parts)
+        assert (status, error(body)["code"]) == (400, "invalid_request")
+    assert not vendor.files
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "code"),
     [

@@ -19,6 +19,8 @@ from scutum_server.proxy.protocol import Protocol
 
 class ShortExchange(Exchange):
     body_seconds = 0.3
+    silence_seconds = 0.3
+    upload_seconds = 1.0
 
 
 class ShortProtocol(Protocol):
@@ -43,7 +45,10 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         exchange.respond(200, b"", b"x" * 32 * 2**20)
         return
     try:
-        body = await exchange.read_body(1000)
+        if scope["path"] == "/pieces":
+            body = b"".join([piece async for piece in exchange.pieces(1000)])
+        else:
+            body = await exchange.read_body(1000)
     except ScutumError as error:
         exchange.respond(error.status, b"", error.code.encode())
     else:
@@ -95,6 +100,36 @@ async def test_a_body_that_never_ends_is_refused(port: int) -> None:
     assert got.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in got
     assert got.endswith(b"request_timeout")
+
+
+async def trickle(port: int, head: bytes, pauses: int) -> bytes:
+    """A byte of the body every 100 ms, until an answer comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    answered = asyncio.create_task(reader.read(4096))
+    for _ in range(pauses):
+        writer.write(b"x")
+        await asyncio.wait([answered], timeout=0.1)
+    got = await asyncio.wait_for(answered, 10)
+    writer.close()
+    return got
+
+
+async def test_a_body_in_pieces_may_take_its_time_but_not_be_silent_nor_endless(port: int) -> None:
+    head = b"POST /pieces HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    assert (await trickle(port, head % 6, 6)).endswith(b"xxxxxx")
+    assert (await trickle(port, head % 6, 3)).startswith(b"HTTP/1.1 408 ")
+    assert (await trickle(port, head % 500, 400)).startswith(b"HTTP/1.1 408 ")
+    assert (await trickle(port, head % 1001 + b"x" * 1000, 1)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /pieces HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 100 ")
+    writer.write(b"ok")
+    assert (await asyncio.wait_for(reader.readuntil(b"ok"), 10)).startswith(b"HTTP/1.1 200 ")
+    writer.close()
 
 
 async def test_an_answered_connection_is_not_cut_by_its_first_wait(port: int) -> None:
