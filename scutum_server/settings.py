@@ -118,6 +118,7 @@ class ProxySettings:
     fd: int | None
     max_body_bytes: int
     max_upload_bytes: Mapping[str, int]
+    batch_poll_seconds: int
     drain_seconds: int
     traced_share: float | None
     """From 0 to 1; None when no collector takes traces."""
@@ -311,6 +312,7 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         port=env.integer("SCUTUM_PROXY_PORT", 4000, 1, 65535),
         fd=None if fd < 0 else fd,
         max_body_bytes=env.integer("SCUTUM_MAX_BODY_BYTES", 10 * 1024 * 1024, 1024),
+        batch_poll_seconds=env.integer("SCUTUM_BATCH_POLL_SECONDS", 300, 1, 86400),
         max_upload_bytes={
             route: env.integer(name, mib * 1024 * 1024, 1024, 2**40) for route, (name, mib) in _UPLOADS.items()
         },

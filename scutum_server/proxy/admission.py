@@ -17,6 +17,7 @@ from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PA
 from scutum_server.wire.output_cap import with_output_cap
 
 if TYPE_CHECKING:
+    from scutum_server.proxy.batch_charge import Payer
     from scutum_server.proxy.call import Call
     from scutum_server.proxy.snapshot import Deployment, Snapshot
 
@@ -103,9 +104,9 @@ class Admission:
         if refusal is not None:
             raise limit_reached(refusal, plan.head(keeper.now()))
 
-    async def debit(self, call: Call, deployment: Deployment, nano_usd: int) -> None:
+    async def debit(self, payer: Payer, deployment: Deployment, nano_usd: int) -> None:
         """Takes what was spent unreserved out of the budgets, whatever is left of them; raises Unavailable."""
-        plan = self._plan(call, deployment) if call.snapshot.rules else None
+        plan = self._plan(payer, deployment) if payer.snapshot.rules else None
         if plan is None or not plan.money:
             return
         await self._keeper.acquire([Need(lease, 1) for lease in plan.money], lambda _now, _without: None)
@@ -201,7 +202,7 @@ class Admission:
 
     # -- which quotas a request is under
 
-    def _plan(self, call: Call, deployment: Deployment) -> Plan | None:
+    def _plan(self, call: Call | Payer, deployment: Deployment) -> Plan | None:
         snapshot = call.snapshot
         made_for = (snapshot, snapshot.version, self._keeper.generation)
         if made_for != self._made_for or len(self._plans) > _MOST_PLANS:
@@ -214,7 +215,7 @@ class Admission:
             plan = self._plans[at] = self._make(call, deployment)
             return plan
 
-    def _make(self, call: Call, deployment: Deployment) -> Plan | None:
+    def _make(self, call: Call | Payer, deployment: Deployment) -> Plan | None:
         team = call.team
         rules = call.snapshot.rules.find(
             key=call.key.id,

@@ -13,6 +13,7 @@ from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.store import LeaseStore
 from scutum_server.proxy.addresses import Throttle, TrustedProxies
 from scutum_server.proxy.admission import Admission
+from scutum_server.proxy.batch_charge import BatchWatch
 from scutum_server.proxy.breakers import Breakers
 from scutum_server.proxy.disk import SnapshotFile
 from scutum_server.proxy.estimates import Estimates
@@ -31,7 +32,7 @@ from scutum_server.upstream.forward_proxy import outgoing
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.models import UsageRecord
-from scutum_server.usage.store import UsageStream
+from scutum_server.usage.store import OpenBatches, UsageStream
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Gateway:
             LeaseStore(self._lease_redis), settings.spill_dir / "leases", spending.since, self.journal.send_again
         )
         self.admission = Admission(self._keeper)
+        self.batches = BatchWatch(self, OpenBatches(self._redis), settings.batch_poll_seconds)
         self._seen: dict[str, None] = {}
         self.estimates = Estimates()
         self.tasks: Sized = ()
@@ -92,7 +94,7 @@ class Gateway:
         except OSError as error:
             log.warning("counters stay this worker's own: %s cannot be used: %s", error.filename, error.strerror)
         self._keeper.open()
-        parts = (self.feed, self._scribe, self._keeper, self.journal, self.metrics, self.breakers)
+        parts = (self.feed, self._scribe, self._keeper, self.journal, self.metrics, self.breakers, self.batches)
         for work in (*(part.run() for part in parts), self._keeper.listen(), self._report()):
             self._tasks.append(asyncio.create_task(work))
 

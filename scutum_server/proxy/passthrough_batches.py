@@ -1,19 +1,13 @@
-"""Batches at a provider: made of a file that is there, watched, called off; charged once, when they are over.
-
-A record of the usage of a batch has an id made from the batch and the moment of its end: however often and wherever the
-end is seen, the spend log has one row of it.
-"""
+"""Batches at a provider: made of a file that is there, looked at, called off; charged when they are over."""
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
-from scutum_server.errors import Forbidden, InvalidInput, Unavailable
+from scutum_server.errors import Forbidden, InvalidInput
+from scutum_server.proxy.batch_charge import DEPLOYMENT, KEY, MARKS, TEAM, charge, marks_of
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.object_ids import team_of, wrap
 from scutum_server.proxy.passthrough_files import BATCH
@@ -29,21 +23,10 @@ from scutum_server.proxy.passthrough_objects import (
 )
 from scutum_server.proxy.snapshot import Deployment
 from scutum_server.upstream.native import BATCHES, FILES
-from scutum_server.upstream.tariff import tokens_of
-from scutum_server.usage.models import UsageRecord
 from scutum_server.wire.body import ANYTHING, decode
-from scutum_server.wire.reported import units_in
 
-_TEAM: Final = "scutum_team"
-_DEPLOYMENT: Final = "scutum_deployment"
-_KEY: Final = "scutum_key"
-_MARKS: Final = frozenset({_TEAM, _DEPLOYMENT, _KEY})
 _FILES: Final = ("input_file_id", "output_file_id", "error_file_id")
-_ENDS: Final = ("completed_at", "expired_at", "cancelled_at", "failed_at")
-_TERMS: Final = ("processing", "batch")
 _MOST: Final = 100
-_OLDEST_S: Final = 31 * 24 * 3600
-"""What ended before is not charged any more: its month in the spend log may be archived."""
 
 
 async def create(call: Call) -> None:
@@ -65,8 +48,10 @@ async def create(call: Call) -> None:
     if not isinstance(given, dict):
         raise InvalidInput("The field `metadata` must be an object.", param="metadata")
     request["input_file_id"] = call.gateway.ids.unwrap(file_id, team_of(call)).upstream_id
-    request["metadata"] = given | {_TEAM: team_of(call), _DEPLOYMENT: deployment.id, _KEY: call.key.id}
+    request["metadata"] = given | {TEAM: team_of(call), DEPLOYMENT: deployment.id, KEY: call.key.id}
     made = await ask(call, deployment, "POST", path, body=msgspec.json.encode(request))
+    if isinstance(made.get("id"), str):
+        await call.gateway.batches.add(deployment, made["id"])
     await _tell(call, deployment, made)
 
 
@@ -83,7 +68,7 @@ async def list_batches(call: Call) -> None:
 
     document = await listing(call, BATCHES, shown, most=_MOST, page=_MOST, passed=())
     for owner, entry in ended:
-        await _charge(call, owner, entry)
+        await charge(call.gateway, call.snapshot, owner, entry)
     respond(call, document)
 
 
@@ -101,7 +86,7 @@ async def cancel(call: Call) -> None:
 
 async def _tell(call: Call, deployment: Deployment, batch: Document) -> None:
     """Answers with a batch; one that is over is charged."""
-    await _charge(call, deployment, batch)
+    await charge(call.gateway, call.snapshot, deployment, batch)
     respond(call, _shown(call, deployment, batch))
 
 
@@ -112,16 +97,11 @@ def _text(request: Document, name: str) -> str:
     return value
 
 
-def _marks(entry: Document) -> Document:
-    found = entry.get("metadata")
-    return found if isinstance(found, dict) else {}
-
-
 def _owner(call: Call, where: Deployment, entry: Document) -> Deployment | None:
     """The deployment that a batch of this team was made for; None for any other batch."""
-    marks = _marks(entry)
-    owner = call.snapshot.deployments.get(str(marks.get(_DEPLOYMENT)))
-    if marks.get(_TEAM) != team_of(call) or owner is None or owner.provider.id != where.provider.id:
+    marks = marks_of(entry)
+    owner = call.snapshot.deployments.get(str(marks.get(DEPLOYMENT)))
+    if marks.get(TEAM) != team_of(call) or owner is None or owner.provider.id != where.provider.id:
         return None
     return owner
 
@@ -133,52 +113,6 @@ def _shown(call: Call, deployment: Deployment, entry: Document) -> Document:
         if isinstance(entry.get(name), str):
             shown[name] = wrap(call, deployment.id, entry[name])
     if isinstance(entry.get("metadata"), dict):
-        own = {name: value for name, value in entry["metadata"].items() if name not in _MARKS}
+        own = {name: value for name, value in entry["metadata"].items() if name not in MARKS}
         shown["metadata"] = own or None
     return shown
-
-
-async def _charge(call: Call, deployment: Deployment, batch: Document) -> None:
-    ended = next((batch[name] for name in _ENDS if isinstance(batch.get(name), int)), None)
-    units = units_in(batch)
-    if ended is None or units is None or not 0 <= time.time() - ended < _OLDEST_S:
-        return
-    record_id = _record_id(ended, deployment, str(batch.get("id")))
-    if not call.gateway.first_sight(record_id):
-        return
-    tokens, cost = tokens_of(units), deployment.tariff(units, _TERMS)
-    call.gateway.record(
-        UsageRecord(
-            request_id=record_id,
-            status=200,
-            org_id=call.team.org_id if call.team is not None else None,
-            team_id=call.team.id if call.team is not None else None,
-            key_id=str(_marks(batch).get(_KEY) or call.key.id),
-            route="/v1/batches",
-            requested_model=deployment.name,
-            deployment_id=deployment.id,
-            model=deployment.name,
-            upstream_model=deployment.upstream_model,
-            provider=deployment.provider.name,
-            tokens_in=tokens.input,
-            tokens_out=tokens.output,
-            tokens_cached=tokens.cached,
-            tokens_reasoning=tokens.reasoning,
-            usage_source="reported",
-            cost_nano_usd=cost.nano_usd,
-            price_source=cost.source,
-        )
-    )
-    # The spend log knows the same record when it comes again; a budget does not. Without Redis it reads the spend log
-    # when it counts anew.
-    with suppress(Unavailable):
-        if await call.gateway.stream.first(record_id, _OLDEST_S):
-            await call.gateway.admission.debit(call, deployment, cost.nano_usd)
-
-
-def _record_id(ended: int, deployment: Deployment, batch_id: str) -> str:
-    """A UUIDv7 of the moment of the end, the same for the same batch."""
-    bits = int.from_bytes(blake2b(f"{deployment.id}\n{batch_id}".encode(), digest_size=10).digest()) >> 6
-    value = ended * 1000 << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | (bits & 0x3FFFFFFFFFFFFFFF)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FENCE = "scutum:usage:fence"
 """Written before each wait, since WAITAOF waits for the last write of its own connection."""
+BATCHES = "scutum:batches"
+"""A sorted set: batches at providers that are not over, by the second of the epoch when to look next."""
 AOF_WAIT_MS = 2_000
 PAGE = 10
 """Entries that are read at once of a stream that may be long, each of at most 500 records."""
@@ -84,6 +86,36 @@ def _unavailable(error: Exception) -> Unavailable:
     return Unavailable(
         f"Redis does not take usage records: {error}", code="redis_unavailable", hint="Look at: scutum ps"
     )
+
+
+class OpenBatches:
+    """Batches at providers whose end is still to come, by the time when to look next."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def add(self, batch: bytes, due: int) -> None:
+        """Raises Unavailable, as all of these."""
+        try:
+            await self._redis.zadd(BATCHES, {batch: due})
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def take_due(self, now: int, again: int, count: int) -> list[bytes]:
+        """Those that are due, put off until `again`. That two processes get the same one does no harm."""
+        try:
+            found: Any = await self._redis.zrangebyscore(BATCHES, 0, now, start=0, num=count)
+            if found:
+                await self._redis.zadd(BATCHES, dict.fromkeys(found, again), xx=True)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return list(found)
+
+    async def remove(self, batch: bytes) -> None:
+        try:
+            await self._redis.zrem(BATCHES, batch)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
 
 
 class UsageStream:

@@ -6,13 +6,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from tests.fixtures.gateway import Proxy
+import redis
+from tests.fixtures.gateway import Proxy, running_proxy
 from tests.fixtures.openai_vendor import SOUND, Vendor
-from tests.fixtures.servers import wait_until
+from tests.fixtures.servers import Postgres, Valkey, wait_until
 from tests.fixtures.upstream import Upstream, answer
 from tests.integration.proxy.scripted import ask_path, error, new_key, provide, send_form
 from tests.integration.proxy.test_limits import limited, ruled  # noqa: F401
@@ -134,6 +136,41 @@ async def test_a_batch_comes_out_of_the_budget_once(limited: Proxy, vendor: Vend
         with pytest.raises(openai.RateLimitError):
             await client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window=WINDOW)
         assert (await client.batches.retrieve(batches[0].id)).status == "completed", "results stay within reach"
+
+
+async def test_a_batch_that_nobody_asks_for_is_charged_too(
+    vendor: Vendor, postgres: Postgres, valkey: Valkey, tmp_path: Path
+) -> None:
+    name = postgres.clone()
+    often = {"SCUTUM_BATCH_POLL_SECONDS": "1"}
+    with redis.Redis(port=valkey.port, password=valkey.password) as store:
+        store.delete("scutum:batches")  # those of the tests before
+    with running_proxy(postgres.app(name), valkey.settings(), tmp_path, environment=often) as proxy:
+        model = await provide(proxy, vendor.base_url, deployment=PRICE)
+        line = {"custom_id": "1", "method": "POST", "url": CHAT, "body": {"model": model, "messages": []}}
+        async with openai.AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key=proxy.master_key, max_retries=0) as client:
+            file = await client.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+            await client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window=WINDOW)
+        (upstream_id,) = vendor.batches
+
+        def asked() -> int:
+            return len([seen for seen in vendor.seen if (seen.method, seen.path) == ("GET", f"batches/{upstream_id}")])
+
+        await asyncio.to_thread(wait_until, lambda: asked() >= 2, what="the gateway to ask for the batch")
+        vendor.finish(upstream_id, status="expired", completed_at=None, expired_at=int(time.time()))
+
+        def charged() -> list[dict[str, Any]]:
+            return [r for r in proxy.records() if r.get("requested_model") == model and r.get("cost_nano_usd")]
+
+        await asyncio.to_thread(wait_until, charged, what="the batch to be charged")
+        (record,) = charged()
+        assert (record["key_id"], record["team_id"], record["tokens_in"]) == ("master", "team_default", 100)
+        before = asked()
+        await moderate(proxy, model, proxy.master_key)
+        with redis.Redis(port=valkey.port, password=valkey.password) as store:
+            await asyncio.to_thread(wait_until, lambda: not store.zcard("scutum:batches"), what="the batch to be forgotten")
+        assert asked() <= before + 1
+    postgres.drop(name)
 
 
 async def pair(proxy: Proxy, first: str, second: str) -> str:
