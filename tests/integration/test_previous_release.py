@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures import previous_release
 
 # What the data plane and finance live on; tests/long/previous_release.py runs the rest.
@@ -23,6 +25,7 @@ ESSENTIAL = (
 )
 
 
+@pytest.mark.timeout(600)  # many tests in one, on a machine that may do other things
 def test_the_previous_release_reads_and_writes_this_schema(tmp_path: Path) -> None:
     previous_release.unpack(tmp_path)
     done = previous_release.run(tmp_path, "-n", "0", *ESSENTIAL)
