@@ -37,8 +37,8 @@ _scutum_flags() {
     providers) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'providers add') printf '%b\n' '--kind --base-url --api-key-stdin --timeout --ca-bundle --proxy --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'providers update') printf '%b\n' '--name --base-url --api-key-stdin --timeout --ca-bundle --proxy --proxy-password-stdin --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'providers add') printf '%b\n' '--kind --base-url --api-key-stdin --region --project --vendor --timeout --ca-bundle --proxy --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'providers update') printf '%b\n' '--name --base-url --api-key-stdin --region --project --timeout --ca-bundle --proxy --proxy-password-stdin --responses --max-tokens --structured-output --api-version --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers delete') printf '%b\n' '--cascade -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers presets') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers test') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -160,8 +160,11 @@ _scutum_value() {
     'providers list --context') echo @contexts ;;
     'providers show -o'|'providers show --output') echo 'table json yaml csv' ;;
     'providers show --context') echo @contexts ;;
-    'providers add --kind') echo 'openai anthropic azure xai deepseek mistral groq together ollama vllm sim' ;;
+    'providers add --kind') echo 'openai anthropic azure gemini vertex bedrock xai deepseek mistral groq together ollama vllm litellm sim' ;;
     'providers add --base-url') echo @none ;;
+    'providers add --region') echo @none ;;
+    'providers add --project') echo @none ;;
+    'providers add --vendor') echo @none ;;
     'providers add --timeout') echo @none ;;
     'providers add --ca-bundle') echo @files ;;
     'providers add --proxy') echo @none ;;
@@ -173,6 +176,8 @@ _scutum_value() {
     'providers add --context') echo @contexts ;;
     'providers update --name') echo @none ;;
     'providers update --base-url') echo @none ;;
+    'providers update --region') echo @none ;;
+    'providers update --project') echo @none ;;
     'providers update --timeout') echo @none ;;
     'providers update --ca-bundle') echo @files ;;
     'providers update --proxy') echo @none ;;

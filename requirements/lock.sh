@@ -9,7 +9,7 @@ lock() {
     --no-annotate --no-header "$@" --output-file "requirements/$out"
 }
 lock runtime.txt pyproject.toml --extra embedded
-lock litellm.txt pyproject.toml --extra litellm --constraint requirements/runtime.txt
+lock litellm.txt requirements/litellm.in
 lock dev.txt pyproject.toml --extra embedded --extra dev --constraint requirements/runtime.txt
 lock supervisor.txt requirements/supervisor.in
 lock build.txt requirements/build.in

@@ -235,8 +235,21 @@ def milliseconds(text: str, flag: str) -> int:
     return round(float(match[1]) * {"ms": 1, "s": 1000, "m": 60_000}[match[2] or "ms"])
 
 
-def secret_from_stdin(what: str) -> str:
-    """One secret from standard input: a hidden prompt on a terminal, else all of it; CliError when it is empty."""
+def ask(what: str) -> str:
+    """One line from the terminal; CliError when it is empty."""
+    sys.stderr.write(f"{what}: ")
+    sys.stderr.flush()
+    text = sys.stdin.readline().strip()
+    if not text:
+        raise CliError(f"No {what} was given.", code="declined")
+    return text
+
+
+def secret_from_stdin(what: str, *, lines: bool = False) -> str:
+    """One secret from standard input: a hidden prompt on a terminal, else all of it; CliError when it is empty.
+
+    `lines` says that it may be a whole document.
+    """
     if sys.stdin.isatty():
         import getpass
 
@@ -246,6 +259,6 @@ def secret_from_stdin(what: str) -> str:
     text = text.strip()
     if not text:
         raise CliError(f"No {what} came on standard input.", code="secret_missing")
-    if len(text) > 65_536 or "\n" in text:
+    if len(text) > 65_536 or ("\n" in text and not lines):
         raise CliError(f"The {what} on standard input must be one line.", code="secret_malformed")
     return text

@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,6 +126,7 @@ class ProxySettings:
     upstream_proxy: str | None = field(repr=False)
     """A forward proxy's URL, perhaps with a password, for providers that name none of their own."""
     upstream_no_proxy: str | None
+    litellm_python: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class AdminSettings:
     host: str
     port: int
     proxy_url: str
+    litellm_python: Path
     upstream_proxy: str | None = field(default=None, repr=False)
     upstream_no_proxy: str | None = None
 
@@ -291,6 +294,11 @@ _UPLOADS = {
 """Setting and default in MiB by route: a little above what OpenAI takes, so that its own refusal is the one seen."""
 
 
+def _litellm_python(env: _Env) -> Path:
+    """The interpreter of the environment that has the LiteLLM library, which may not be there."""
+    return Path(env.text("SCUTUM_LITELLM_PYTHON", str(Path(sys.prefix) / "litellm" / "bin" / "python")))
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
@@ -320,6 +328,7 @@ def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
         traced_share=_traced_share(env),
         upstream_proxy=env.optional("UPSTREAM_PROXY"),
         upstream_no_proxy=env.optional("UPSTREAM_NO_PROXY"),
+        litellm_python=_litellm_python(env),
     )
 
 
@@ -337,6 +346,7 @@ def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
         proxy_url=env.text("SCUTUM_PROXY_URL", "http://127.0.0.1:4000"),
         upstream_proxy=env.optional("UPSTREAM_PROXY"),
         upstream_no_proxy=env.optional("UPSTREAM_NO_PROXY"),
+        litellm_python=_litellm_python(env),
     )
 
 

@@ -300,8 +300,11 @@ class Preset(TypedDict):
     base_url: str | None
     base_url_example: str | None
     example_model: str
+    key: str
     kind: str
     name: str
+    needs: list[str]
+    others: bool
     settings: dict[str, Any]
     title: str
 
@@ -348,7 +351,7 @@ class Provider(TypedDict):
     created_at: str
     id: str
     keys: int
-    kind: Literal['openai', 'anthropic', 'sim']
+    kind: Literal['openai', 'anthropic', 'litellm', 'sim']
     models: list[str]
     name: str
     settings: dict[str, Any]
@@ -358,7 +361,7 @@ class Provider(TypedDict):
 class ProviderCreate(TypedDict):
     api_key: NotRequired[str | None]
     base_url: NotRequired[str | None]
-    kind: Literal['openai', 'anthropic', 'sim', 'azure', 'xai', 'deepseek', 'mistral', 'groq', 'together', 'ollama', 'vllm']
+    kind: Literal['openai', 'anthropic', 'sim', 'azure', 'gemini', 'vertex', 'bedrock', 'xai', 'deepseek', 'mistral', 'groq', 'together', 'ollama', 'vllm', 'litellm']
     name: str
     settings: NotRequired[dict[str, Any] | None]
 

@@ -43,7 +43,7 @@ def add(
     if dry_run:
         output.preview(f"add a key to the provider {provider}")
         return
-    made = api.connect().add_provider_key(provider, {"api_key": options.secret_from_stdin("API key")})
+    made = api.connect().add_provider_key(provider, {"api_key": options.secret_from_stdin("API key", lines=True)})
     output.changed(made, f"Key {made['hint']} added to {provider} ({made['id']}).")
 
 

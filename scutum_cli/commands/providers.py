@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="The vendor accounts and servers that requests go to.",
     epilog=examples(
-        "scutum providers add openai --kind openai --api-key-stdin < key.txt",
+        "scutum providers add openai --api-key-stdin < key.txt",
         "scutum providers test openai",
         "scutum models add gpt-5-mini --provider openai",
     ),
 )
 app.add_typer(provider_keys.app, name="keys")
 KINDS = (
-    "openai", "anthropic", "azure", "xai", "deepseek", "mistral", "groq", "together", "ollama", "vllm", "sim",
+    "openai", "anthropic", "azure", "gemini", "vertex", "bedrock", "xai", "deepseek", "mistral", "groq", "together",
+    "ollama", "vllm", "litellm", "sim",
 )  # fmt: skip
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Id or name.")]
 BaseUrl = Annotated[
@@ -40,6 +42,13 @@ ApiVersion = Annotated[
 Proxy = Annotated[
     str | None,
     typer.Option("--proxy", metavar="URL|direct", help="A forward proxy on the way to it, http://[USER@]HOST:PORT."),
+]
+Region = Annotated[str | None, typer.Option("--region", metavar="REGION", help="For vertex and bedrock.")]
+Project = Annotated[
+    str | None, typer.Option("--project", metavar="PROJECT", help="For vertex, when not the service account's own.")
+]
+Vendor = Annotated[
+    str | None, typer.Option("--vendor", metavar="NAME", help="For litellm: its name of the vendor, such as cohere.")
 ]
 CaBundle = Annotated[
     str | None, typer.Option("--ca-bundle", metavar="FILE", help="On the server: who vouches for its certificate.")
@@ -70,7 +79,7 @@ StructuredOutput = Annotated[
 @listing
 def list_() -> None:
     """List the providers."""
-    empty = "No providers yet. Add one: scutum providers add NAME --kind openai --api-key-stdin"
+    empty = "No providers yet. Add one: scutum providers add openai --api-key-stdin < key.txt"
     present.show_list(api.connect().providers, providers.COLUMNS, empty=empty)
 
 
@@ -82,25 +91,29 @@ def show(provider: Provider) -> None:
 
 @app.command(
     epilog=examples(
-        "scutum providers add openai --kind openai --api-key-stdin < key.txt",
-        "scutum providers add groq --kind groq --api-key-stdin < key.txt",
+        "scutum providers add openai --api-key-stdin < key.txt",
+        "scutum providers add gemini-eu --kind gemini --api-key-stdin < key.txt",
         "scutum providers add az --kind azure --base-url https://RESOURCE.openai.azure.com --api-key-stdin < key.txt",
+        "scutum providers add vertex --region europe-west1 --api-key-stdin < service-account.json",
+        "scutum providers add bedrock --region eu-central-1 --api-key-stdin < access-key.json",
         "scutum providers add local --kind openai --base-url http://127.0.0.1:8000/v1",
-        "scutum providers add anthropic --kind anthropic --api-key-stdin < key.txt",
     )
 )
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it; a preset's name is its kind too.")],
     kind: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--kind",
             metavar="|".join(KINDS),
             help="See `scutum providers presets`; openai and anthropic are any server of that format.",
         ),
-    ],
+    ] = None,
     base_url: BaseUrl = None,
     api_key_stdin: KeyStdin = False,
+    region: Region = None,
+    project: Project = None,
+    vendor: Vendor = None,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
     proxy: Proxy = None,
@@ -111,19 +124,41 @@ def add(
     dry_run: DryRun = False,
 ) -> None:
     """Add a provider; its key is kept encrypted and never shown again."""
-    body: ProviderCreate = {"name": name, "kind": _kind(kind)}
+    body: ProviderCreate = {"name": name, "kind": _kind(name if kind is None and name in KINDS else kind)}
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, proxy, responses, max_tokens, structured_output, api_version)
+    given = {"region": region, "project": project, "vendor": vendor, "ca_bundle": ca_bundle, "proxy": proxy,
+             "responses": responses, "structured_output": structured_output, "api_version": api_version}  # fmt: skip
+    settings = _settings(timeout, max_tokens, given)
     if settings:
         body["settings"] = settings
     if dry_run:
-        output.preview(f"add the provider {name} of kind {kind}", body)
+        output.preview(f"add the provider {name} of kind {body['kind']}", body)
         return
+    server = api.connect()
     if api_key_stdin:
-        body["api_key"] = options.secret_from_stdin("API key")
-    made = api.connect().create_provider(body)
-    output.changed(made, f"Provider {made['name']} added ({made['id']}). Try it: scutum providers test {made['name']}")
+        body["api_key"] = options.secret_from_stdin("API key", lines=True)
+    elif sys.stdin.isatty():
+        _ask_for_missing(server, body)
+    made = server.create_provider(body)
+    follow = f"Then: scutum models add NAME --provider {made['name']}; test it: scutum providers test {made['name']}"
+    output.changed(made, f"Provider {made['name']} added ({made['id']}). {follow}")
+
+
+def _ask_for_missing(server: api.Api, body: ProviderCreate) -> None:
+    """What the preset needs and no option gave, one question each."""
+    preset = next(each for each in server.presets()["items"] if each["name"] == body["kind"])
+    settings = body.get("settings") or {}
+    for need in preset["needs"]:
+        if need == "base_url" and "base_url" not in body:
+            body["base_url"] = options.ask(f"Its address, such as {preset['base_url_example']}")
+        elif need != "base_url" and need not in settings:
+            settings[need] = options.ask(f"Its {need}")
+    if settings:
+        body["settings"] = settings
+    elsewhere = preset["others"] and body.get("base_url") not in {None, preset["base_url"]}
+    if preset["api_key"] == "required" and not elsewhere:
+        body["api_key"] = options.secret_from_stdin(f"Its key ({preset['key']})")
 
 
 @app.command(
@@ -138,6 +173,8 @@ def update(
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="A new name.")] = None,
     base_url: BaseUrl = None,
     api_key_stdin: KeyStdin = False,
+    region: Region = None,
+    project: Project = None,
     timeout: Timeout = None,
     ca_bundle: CaBundle = None,
     proxy: Proxy = None,
@@ -156,7 +193,9 @@ def update(
         body["name"] = name
     if base_url is not None:
         body["base_url"] = base_url
-    settings = _settings(timeout, ca_bundle, proxy, responses, max_tokens, structured_output, api_version)
+    given = {"region": region, "project": project, "ca_bundle": ca_bundle, "proxy": proxy,
+             "responses": responses, "structured_output": structured_output, "api_version": api_version}  # fmt: skip
+    settings = _settings(timeout, max_tokens, given)
     if settings:
         body["settings"] = settings
     if api_key_stdin and proxy_password_stdin:
@@ -167,7 +206,7 @@ def update(
         output.preview(f"update the provider {provider}", body)
         return
     if api_key_stdin:
-        body["api_key"] = options.secret_from_stdin("API key")
+        body["api_key"] = options.secret_from_stdin("API key", lines=True)
     if proxy_password_stdin:
         body["settings"] = settings | {"proxy_password": options.secret_from_stdin("proxy password")}
     changed = api.connect().update_provider(provider, body)
@@ -268,36 +307,20 @@ def sim(
 SIM_DIALS = ("latency_ms", "ttft_ms", "chunk_ms", "error_rate", "error_kind", "shape", "completion_tokens", "seed")
 
 
-def _kind(text: str) -> Any:
+def _kind(text: str | None) -> Any:
+    if text is None:
+        raise CliError(f"--kind is needed: one of {', '.join(KINDS)}.", hint="See: scutum providers presets")
     if text not in KINDS:
         raise CliError(f"--kind must be one of {', '.join(KINDS)}, not {text!r}.")
     return text
 
 
-def _settings(
-    timeout: str | None,
-    ca_bundle: str | None,
-    proxy: str | None,
-    responses: str | None,
-    max_tokens: str | None,
-    structured_output: str | None,
-    api_version: str | None,
-) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
+def _settings(timeout: str | None, max_tokens: str | None, given: dict[str, str | None]) -> dict[str, Any]:
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if timeout is not None:
         settings["timeouts"] = {"total_ms": options.milliseconds(timeout, "--timeout")}
-    if ca_bundle is not None:
-        settings["ca_bundle"] = ca_bundle
-    if proxy is not None:
-        settings["proxy"] = proxy
-    if responses is not None:
-        settings["responses"] = responses
     if max_tokens is not None:
         settings["max_tokens"] = options.whole(max_tokens, "--max-tokens")
-    if structured_output is not None:
-        settings["structured_output"] = structured_output
-    if api_version is not None:
-        settings["api_version"] = api_version
     return settings
 
 

@@ -66,11 +66,23 @@ KEYS: list[Column[ProviderKey]] = [
     Column("created_at", "ADDED", lambda key, face: age(key["created_at"], face)),
 ]
 
+_WORDS = {"base_url": "its address", "vendor": "LiteLLM's name of the vendor"}
+
+
+def _needs(preset: Preset, face: Face) -> str:
+    del face
+    needs = [_WORDS.get(name, name) for name in preset["needs"]]
+    if preset["api_key"] == "required":
+        needs.append(preset["key"] + (" (other servers may need none)" if preset["others"] else ""))
+    return listed(needs)
+
+
 PRESETS: list[Column[Preset]] = [
     Column("name", "KIND"),
     Column("title", "PROVIDER"),
+    Column("needs", "NEEDS", _needs),
     Column("base_url", "ADDRESS", lambda preset, _: preset["base_url"] or preset["base_url_example"] or NOTHING),
-    Column("api_key", "KEY"),
+    Column("api_key", "KEY", extra=True),
     Column("example_model", "A MODEL", extra=True),
     Column("settings", "SETTINGS", lambda preset, _: settings_text(preset["settings"]), extra=True),
 ]

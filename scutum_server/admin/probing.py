@@ -26,7 +26,7 @@ class StoredTester:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._prober = Prober(runtime.box, simulate, runtime.outgoing)
+        self._prober = Prober(runtime.box, simulate, runtime.outgoing, runtime.litellm)
 
     async def test(self, ref: str) -> Probe:
         unused = Changes(Context(actor=SYSTEM, source="system"))

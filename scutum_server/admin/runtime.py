@@ -17,6 +17,7 @@ from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
 from scutum_server.settings import AdminSettings
 from scutum_server.upstream.forward_proxy import Outgoing, outgoing
+from scutum_server.upstream.litellm import Place
 
 RETRY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Runtime:
     box: SecretBox
     outgoing: Outgoing
     sessions: Sessions
+    litellm: Place
     expected_schema: str
     unready: Unavailable | None = field(
         default_factory=lambda: Unavailable(
@@ -92,5 +94,6 @@ def make_runtime(settings: AdminSettings) -> Runtime:
         box=SecretBox(settings.encryption_key),
         outgoing=outgoing(settings.upstream_proxy, settings.upstream_no_proxy),
         sessions=Sessions(settings.master_key, settings.jwt_secret, Throttle(time.monotonic), time.time),
+        litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
         expected_schema=migrate.head(),
     )

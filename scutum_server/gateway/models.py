@@ -11,7 +11,7 @@ from scutum_server.errors import Conflict, InvalidInput, NotFound
 from scutum_server.upstream.options import Strategy
 
 DEFAULT_BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
-ProviderKind = Literal["openai", "anthropic", "sim"]
+ProviderKind = Literal["openai", "anthropic", "litellm", "sim"]
 ModelKind = Literal["chat", "embedding"]
 PRIMARY = "primary"
 """The id of the key that is part of the provider itself."""

@@ -11,14 +11,21 @@ AZURE_VERSION = "2024-10-21"
 
 
 class Preset(Struct, frozen=True, kw_only=True):
-    """`kind` is the lane that speaks to it; a `base_url` of None must be given by the operator."""
+    """`kind` is the lane that speaks to it. `needs` names what must be given beside the key: `base_url`, or a setting.
+
+    A required key may be left out where another `base_url` is given, if `others` says that more servers than the
+    vendor's speak this format.
+    """
 
     name: str
     title: str
-    kind: Literal["openai", "anthropic", "sim"] = "openai"
+    kind: Literal["openai", "anthropic", "litellm", "sim"] = "openai"
     base_url: str | None
     base_url_example: str | None = None
+    needs: tuple[str, ...] = ()
     api_key: Literal["required", "optional", "none"] = "required"
+    key: str = "an API key"
+    others: bool = False
     settings: dict[str, Any] = {}
     example_model: str
 
@@ -30,7 +37,7 @@ PRESETS = {
             name="openai",
             title="OpenAI, or any server that speaks its API",
             base_url="https://api.openai.com/v1",
-            api_key="optional",
+            others=True,
             example_model="gpt-5-mini",
         ),
         Preset(
@@ -38,7 +45,7 @@ PRESETS = {
             title="Anthropic, or any server that speaks its API",
             kind="anthropic",
             base_url="https://api.anthropic.com",
-            api_key="optional",
+            others=True,
             example_model="claude-haiku-4-5",
         ),
         Preset(
@@ -46,8 +53,37 @@ PRESETS = {
             title="Azure OpenAI; models are called by the names of your deployments",
             base_url=None,
             base_url_example="https://RESOURCE.openai.azure.com",
+            needs=("base_url",),
             settings={"api_version": AZURE_VERSION},
             example_model="my-gpt-5-mini",
+        ),
+        Preset(
+            name="gemini",
+            title="Google Gemini, with a key of AI Studio",
+            kind="litellm",
+            base_url=None,
+            settings={"vendor": "gemini"},
+            example_model="gemini-2.5-flash",
+        ),
+        Preset(
+            name="vertex",
+            title="Google Vertex AI; the project is the service account's unless another is given",
+            kind="litellm",
+            base_url=None,
+            needs=("region",),
+            key="a service account's JSON key",
+            settings={"vendor": "vertex_ai"},
+            example_model="gemini-2.5-flash",
+        ),
+        Preset(
+            name="bedrock",
+            title="AWS Bedrock",
+            kind="litellm",
+            base_url=None,
+            needs=("region",),
+            key="an access key of AWS or an API key of Bedrock",
+            settings={"vendor": "bedrock"},
+            example_model="eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
         ),
         Preset(name="xai", title="xAI", base_url="https://api.x.ai/v1", example_model="grok-4"),
         Preset(
@@ -81,6 +117,15 @@ PRESETS = {
             api_key="optional",
             base_url="http://127.0.0.1:8000/v1",
             example_model="Qwen/Qwen3-8B",
+        ),
+        Preset(
+            name="litellm",
+            title="Any other provider that LiteLLM knows, under its name there",
+            kind="litellm",
+            base_url=None,
+            needs=("vendor",),
+            api_key="optional",
+            example_model="command-a-03-2025",
         ),
         Preset(
             name="sim", title="The built-in simulator", kind="sim", base_url=None, api_key="none", example_model="sim"

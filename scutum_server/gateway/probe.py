@@ -13,13 +13,22 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server import __version__
-from scutum_server.errors import UpstreamError
+from scutum_server.errors import InvalidInput, UpstreamError
 from scutum_server.gateway.models import Failure, Probe, Target
 from scutum_server.gateway.outgoing import context
 from scutum_server.infra.crypto import DecryptError, SecretBox
 from scutum_server.upstream.errors import ForwardProxyFailed, UpstreamBadAnswer, UpstreamTimeout
 from scutum_server.upstream.forward_proxy import ForwardProxy, Outgoing, refused
-from scutum_server.upstream.options import HttpOptions, OpenAIOptions, SimOptions, Timeouts, parse_options
+from scutum_server.upstream.litellm import LiteLLMLane, LiteLLMProcess, Place
+from scutum_server.upstream.native import CHAT, EMBEDDINGS
+from scutum_server.upstream.options import (
+    HttpOptions,
+    LiteLLMOptions,
+    OpenAIOptions,
+    SimOptions,
+    Timeouts,
+    parse_options,
+)
 from scutum_server.upstream.transport import Transport
 
 LONGEST_MS = 30_000
@@ -51,8 +60,9 @@ class _Call(Struct, frozen=True):
 class Prober:
     """Makes the test call that fits a provider's kind and its first model."""
 
-    def __init__(self, box: SecretBox, simulate: Simulate, outgoing: Outgoing) -> None:
+    def __init__(self, box: SecretBox, simulate: Simulate, outgoing: Outgoing, litellm: Place) -> None:
         self._box = box
+        self._litellm = litellm
         self._simulate = simulate
         self._outgoing = outgoing
 
@@ -73,6 +83,8 @@ class Prober:
             async with asyncio.timeout(LONGEST_MS / 1000):
                 if isinstance(options, SimOptions):
                     status, body = await self._simulate(options, target.model_kind or "chat", call.body or {})
+                elif isinstance(options, LiteLLMOptions):
+                    status, body = await self._over_litellm(target, options, call)
                 else:
                     status, body = await self._over_http(target, options, call)
         except TimeoutError:
@@ -122,16 +134,44 @@ class Prober:
         except ValueError as error:
             raise _CallError("proxy_failed", f"settings.proxy {error}.", _PROXY_HINT) from None
 
+    async def _over_litellm(self, target: Target, options: LiteLLMOptions, call: _Call) -> tuple[int, bytes]:
+        if call.body is None:
+            raise _CallError(
+                "model_needed",
+                "This provider has no list of models to ask for, so the test needs a model.",
+                f"Add one: scutum models add NAME --provider {target.provider.name}",
+            )
+        transport = Transport()
+        process = LiteLLMProcess(transport, self._litellm)
+        try:
+            lane = LiteLLMLane(process, target.provider.base_url, self._secret(target), options)
+            path = EMBEDDINGS if target.model_kind == "embedding" else CHAT
+            response = await lane.call(lane.traits.paths[path], msgspec.json.encode(call.body), stream=False)
+            try:
+                return response.status, await response.body(_MAX_ANSWER)
+            finally:
+                response.close()
+        except InvalidInput as error:
+            raise _CallError(error.code, error.detail) from None
+        finally:
+            await process.close()
+            transport.close()
+
+    def _secret(self, target: Target) -> str | None:
+        if target.wrapped_key is None:
+            return None
+        try:
+            return self._box.unwrap(target.wrapped_key, target.provider.id)
+        except DecryptError as error:
+            raise _CallError(error.code, error.detail, error.hint) from None
+
     def _credentials(self, target: Target, options: HttpOptions) -> list[str]:
         """Header lines that say who calls, and in which version of a format."""
         theirs = target.provider.kind == "anthropic"
         lines = ["anthropic-version: 2023-06-01"] if theirs else []
-        if target.wrapped_key is None:
+        secret = self._secret(target)
+        if secret is None:
             return lines
-        try:
-            secret = self._box.unwrap(target.wrapped_key, target.provider.id)
-        except DecryptError as error:
-            raise _CallError(error.code, error.detail, error.hint) from None
         if theirs:
             return [*lines, f"x-api-key: {secret}"]
         azure = isinstance(options, OpenAIOptions) and options.api_version is not None

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from scutum_server.gateway import outgoing
+from scutum_server.gateway.credentials import credential, hint_at
 from scutum_server.gateway.models import (
     DEFAULT_BASE_URLS,
     PRIMARY,
@@ -32,7 +33,6 @@ from scutum_server.upstream.options import parse_options
 
 # It travels in the header x-scutum-provider and in file names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
-_SECRET = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 class ProviderService:
@@ -53,11 +53,11 @@ class ProviderService:
     async def create(self, fields: Mapping[str, Any]) -> Provider:
         """An upstream account out of the fields of the HTTP body; the key is wrapped before it is stored."""
         name, preset, provider_id = _name(fields["name"]), PRESETS[fields["kind"]], new_id("prov")
-        kind, secret = preset.kind, _secret(preset.kind, fields.get("api_key"))
-        if secret is None and preset.api_key == "required":
-            raise BadField(f"{preset.title.partition(';')[0]} needs a key.", param="api_key")
         patch, password = outgoing.take_password(fields.get("settings") or {})
-        settings = _checked(kind, _merge(preset.settings, patch))
+        kind, settings = preset.kind, _merge(preset.settings, patch)
+        _check_needs(preset, fields, settings)
+        secret = credential(kind, settings, fields.get("api_key"))
+        settings = _checked(kind, settings)
         outgoing.check(settings, password)
         created = await self._store.insert_provider(
             id=provider_id,
@@ -65,7 +65,7 @@ class ProviderService:
             kind=kind,
             base_url=_address(preset, fields.get("base_url")),
             api_key_wrapped=self._box.wrap(secret, provider_id) if secret else None,
-            api_key_hint=_hint(secret) if secret else None,
+            api_key_hint=hint_at(secret) if secret else None,
             settings=settings,
         )
         if not created:
@@ -93,9 +93,9 @@ class ProviderService:
             raise NameTaken(f"There is a provider “{after.name}” already.", param="name")
         told_before, told_after = plain(before), plain(after)
         if "api_key" in fields:
-            secret = _secret(before.kind, fields["api_key"])
+            secret = credential(before.kind, after.settings, fields["api_key"])
             wrapped = self._box.wrap(secret, before.id) if secret else None
-            after = msgspec.structs.replace(after, api_key_hint=_hint(secret) if secret else None)
+            after = msgspec.structs.replace(after, api_key_hint=hint_at(secret) if secret else None)
             await self._store.set_secret(before.id, wrapped, after.api_key_hint)
             told_before["api_key"] = "former" if before.api_key_hint else None
             told_after = _trail(after, secret)
@@ -129,16 +129,16 @@ class ProviderService:
     async def add_key(self, ref: str, secret: str) -> ProviderKey:
         """One more key; the first one becomes the provider's own."""
         provider = await self._locked(ref)
-        checked = _secret(provider.kind, secret) or ""
+        checked = credential(provider.kind, provider.settings, secret) or ""
         if provider.keys:
             key_id = new_id("pkey")
             wrapped = self._box.wrap(checked, key_id)
             await self._store.insert_provider_key(
-                id=key_id, provider_id=provider.id, wrapped=wrapped, hint=_hint(checked)
+                id=key_id, provider_id=provider.id, wrapped=wrapped, hint=hint_at(checked)
             )
         else:
             key_id = PRIMARY
-            await self._store.set_secret(provider.id, self._box.wrap(checked, provider.id), _hint(checked))
+            await self._store.set_secret(provider.id, self._box.wrap(checked, provider.id), hint_at(checked))
         key = next(key for key in await self._store.provider_keys(provider.id) if key.id == key_id)
         self._changes.note("provider.key_add", "provider", provider.id, after=plain(key))
         return key
@@ -191,25 +191,37 @@ def _name(name: str) -> str:
     return name
 
 
-def _hint(secret: str) -> str:
-    """Enough to tell two keys apart, and nothing of a short one."""
-    return f"{secret[:3]}…{secret[-4:]}" if len(secret) >= 16 else "…"
+_NEEDS = {
+    "base_url": ("its base_url", "--base-url URL"),
+    "region": ("a region", "--region REGION"),
+    "vendor": ("LiteLLM's name of the vendor", "--vendor NAME"),
+    "api_key": ("{key}", "--api-key-stdin < FILE"),
+}
+"""What a preset may need: in words, and as the command's option."""
 
 
-def _secret(kind: str, secret: str | None) -> str | None:
-    if secret is None:
-        return None
-    if kind == "sim":
-        raise BadField("The simulator takes no key.", param="api_key")
-    if not _SECRET.fullmatch(secret):
-        raise BadField("The key holds spaces, line ends or other characters that no header carries.", param="api_key")
-    return secret
+def _check_needs(preset: Preset, fields: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raises BadField that names everything that is missing at once."""
+    given = {name for name, value in {**settings, **fields}.items() if value is not None}
+    missing = [name for name in preset.needs if name not in given]
+    elsewhere = preset.others and fields.get("base_url") not in {None, preset.base_url}
+    if preset.api_key == "required" and fields.get("api_key") is None and not elsewhere:
+        missing.append("api_key")
+    if not missing:
+        return
+    words = " and ".join(_NEEDS[name][0].format(key=preset.key) for name in missing)
+    options = " ".join(_NEEDS[name][1] for name in missing)
+    if "base_url" in missing and preset.base_url_example is not None:
+        options = options.replace("URL", preset.base_url_example)
+    param = missing[0] if missing[0] in {"base_url", "api_key"} else f"settings.{missing[0]}"
+    raise BadField(
+        f"{re.split('[;,]', preset.title)[0]} needs {words}.",
+        param=param,
+        hint=f"scutum providers add {fields['name']} --kind {preset.name} {options}",
+    )
 
 
 def _address(preset: Preset, url: str | None) -> str | None:
-    if url is None and preset.base_url_example is not None:
-        hint = f"For example: {preset.base_url_example}"
-        raise BadField(f"{preset.title.partition(';')[0]} needs a base_url.", param="base_url", hint=hint)
     address = _base_url(preset.kind, preset.base_url if url is None else url)
     return _azure_path(address, preset.settings)
 
@@ -227,7 +239,7 @@ def _base_url(kind: str, url: str | None) -> str | None:
             raise BadField("The simulator runs inside the proxy and takes no base_url.", param="base_url")
         return None
     if url is None:
-        return DEFAULT_BASE_URLS[kind]
+        return DEFAULT_BASE_URLS.get(kind)
     problem = _url_problem(url)
     if problem:
         raise BadField(f"base_url {problem}.", param="base_url", hint="For example: http://127.0.0.1:8000/v1")

@@ -8,7 +8,7 @@ from scutum_server.schemas import Answer, Body, Time
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(max_length=2000, description="With /v1 for the kind openai, without for anthropic.")]
-Secret = Annotated[SecretStr, Field(max_length=8192, description="Kept encrypted; never shown again.")]
+Secret = Annotated[SecretStr, Field(max_length=16384, description="Kept encrypted; never shown again.")]
 Settings = Annotated[
     dict[str, Any], Field(description="Time-outs, CA bundle and what the kind has, or the simulator's dials.")
 ]
@@ -16,8 +16,9 @@ Nano = Annotated[int, Field(ge=0, le=10**12)]
 
 
 PresetName = Literal[
-    "openai", "anthropic", "sim", "azure", "xai", "deepseek", "mistral", "groq", "together", "ollama", "vllm"
-]
+    "openai", "anthropic", "sim", "azure", "gemini", "vertex", "bedrock", "xai", "deepseek", "mistral", "groq",
+    "together", "ollama", "vllm", "litellm",
+]  # fmt: skip
 Strategy = Literal["ordered", "weighted", "least-busy", "lowest-latency", "cheapest", "usage-based"]
 PerMinute = Annotated[int, Field(ge=1, le=10**12)]
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
@@ -52,7 +53,7 @@ class ProviderUpdate(Body):
 class Provider(Answer):
     id: str
     name: str
-    kind: Literal["openai", "anthropic", "sim"]
+    kind: Literal["openai", "anthropic", "litellm", "sim"]
     base_url: str | None
     api_key_hint: Annotated[str | None, Field(description="Beginning and end of the key, or null without one.")]
     settings: Annotated[dict[str, Any], Field(description="What the operator has set; the rest is default.")]
@@ -88,9 +89,12 @@ class Preset(Answer):
     name: Annotated[str, Field(description="For `kind` when a provider is added.")]
     title: str
     kind: str
-    base_url: Annotated[str | None, Field(description="Null: it must be given.")]
+    base_url: Annotated[str | None, Field(description="Null: the vendor's own, unless `needs` names it.")]
     base_url_example: str | None
+    needs: Annotated[list[str], Field(description="What must be given beside the key: `base_url`, or a setting.")]
     api_key: Literal["required", "optional", "none"]
+    key: Annotated[str, Field(description="What is taken as a key, in words.")]
+    others: Annotated[bool, Field(description="Other servers speak this too; with their base_url no key is required.")]
     settings: dict[str, Any]
     example_model: str
 

@@ -15,7 +15,7 @@ from scutum_server.proxy.estimates import raw_output
 from scutum_server.proxy.keyring import Reply
 from scutum_server.proxy.passthrough_answers import relay
 from scutum_server.proxy.snapshot import Deployment
-from scutum_server.proxy.ways import Way
+from scutum_server.proxy.ways import Way, dropped_header
 from scutum_server.upstream.catalog import Tokens
 from scutum_server.upstream.errors import UpstreamBadAnswer
 from scutum_server.upstream.native import COUNT_TOKENS
@@ -45,6 +45,8 @@ async def forward(call: Call, deployment: Deployment, way: Way) -> None:
         if reply.status != 200:
             refusal = await reply.body(MAX_ERROR_BYTES)
             raise provider_error(deployment.provider.name, reply.status, refusal, reply.header(b"retry-after"))
+        if deployment.provider.lane.traits.tells_dropped:
+            call.dropped = dropped_header(call.dropped, reply.header(b"x-scutum-dropped"))
         if way.passed:
             await relay(call, deployment, reply)
         elif call.stream:

@@ -29,6 +29,7 @@ from scutum_server.proxy.upstream_ids import UpstreamIds
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.forward_proxy import outgoing
+from scutum_server.upstream.litellm import LiteLLMProcess, Place
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.models import UsageRecord
@@ -54,7 +55,9 @@ class Gateway:
         self.ids = UpstreamIds(settings.encryption_key)
         self.transport = Transport(outgoing(settings.upstream_proxy, settings.upstream_no_proxy))
         self.tracing = None if settings.traced_share is None else Tracing(settings.traced_share)
-        lane_of = lane_factory(self.transport, SecretBox(settings.encryption_key))
+        place = Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy)
+        self._litellm = LiteLLMProcess(self.transport, place)
+        lane_of = lane_factory(self.transport, self._litellm, SecretBox(settings.encryption_key))
         self._redis = make_redis(settings.redis, name="proxy")
         self.breakers = breakers = Breakers(BreakerStore(self._redis))
         saved = SnapshotFile(settings.state_dir, settings.encryption_key, SHAPE)
@@ -103,6 +106,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._litellm.close()
         await self._scribe.close()
         self.transport.close()
         await self.journal.close()

@@ -16,9 +16,16 @@ from scutum_server.proxy.keyring import KeyRing, Lane, Reply, Sending
 from scutum_server.proxy.snapshot import Row
 from scutum_server.upstream import native, openai
 from scutum_server.upstream.anthropic import AnthropicLane
+from scutum_server.upstream.litellm import LiteLLMLane, LiteLLMProcess
 from scutum_server.upstream.native import ProviderMisconfigured, Traits
 from scutum_server.upstream.openai import OpenAILane
-from scutum_server.upstream.options import AnthropicOptions, OpenAIOptions, SimOptions, parse_options
+from scutum_server.upstream.options import (
+    AnthropicOptions,
+    OpenAIOptions,
+    Options,
+    SimOptions,
+    parse_options,
+)
 from scutum_server.upstream.simulator import Simulator
 from scutum_server.upstream.transport import Transport
 from scutum_server.wire.body import ANYTHING, decode
@@ -121,24 +128,27 @@ def _keys(row: Row, box: SecretBox) -> list[str | None]:
 
 
 def _lane(
-    transport: Transport, base_url: str | None, key: str | None, options: OpenAIOptions | AnthropicOptions
+    transport: Transport, litellm: LiteLLMProcess, base_url: str | None, key: str | None, options: Options
 ) -> Lane:
+    if isinstance(options, SimOptions):
+        return SimLane(options)
     if isinstance(options, OpenAIOptions):
         return OpenAILane(transport, base_url, key, options)
-    return AnthropicLane(transport, base_url, key, options)
+    if isinstance(options, AnthropicOptions):
+        return AnthropicLane(transport, base_url, key, options)
+    litellm.warm()
+    return LiteLLMLane(litellm, base_url, key, options)
 
 
-def lane_factory(transport: Transport, box: SecretBox) -> Callable[[Row], Lane]:
+def lane_factory(transport: Transport, litellm: LiteLLMProcess, box: SecretBox) -> Callable[[Row], Lane]:
     """Makes lanes from rows of `providers`; a row that cannot be used gives a lane that says so."""
 
     def build(row: Row) -> Lane:
         try:
             options = parse_options(row["kind"], row["settings"])
-            if isinstance(options, SimOptions):
-                return SimLane(options)
-            if options.proxy_secret is not None:
+            if isinstance(options, OpenAIOptions | AnthropicOptions) and options.proxy_secret is not None:
                 options = replace(options, proxy_secret=box.unwrap_text(options.proxy_secret, f"{row['id']}/proxy"))
-            lanes = [_lane(transport, row["base_url"], key, options) for key in _keys(row, box)]
+            lanes = [_lane(transport, litellm, row["base_url"], key, options) for key in _keys(row, box)]
             return lanes[0] if len(lanes) == 1 else KeyRing(lanes)
         except UpstreamError as error:
             reason = error

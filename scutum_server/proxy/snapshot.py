@@ -21,7 +21,7 @@ from scutum_server.proxy.rules import Rules
 from scutum_server.routing import strategy
 from scutum_server.routing.health import Board, Health
 from scutum_server.routing.strategy import Capacity, Order
-from scutum_server.upstream.catalog import Cost, Price, Pricer, Tokens, pricer, window
+from scutum_server.upstream.catalog import Cost, Price, Pricer, Tokens, pricer, seller, window
 from scutum_server.upstream.openai import path_prefix
 from scutum_server.upstream.options import BreakerOptions, Routing
 from scutum_server.upstream.tariff import Tariff, tariff
@@ -257,8 +257,8 @@ class Snapshot:
         )
 
     def _prices(self, provider: Provider, row: Row) -> tuple[Pricer, Tariff]:
-        price = row["settings"].get("price")
-        whose = (provider.kind, provider.base_url, row["upstream_model"])
+        price, account = row["settings"].get("price"), self._provider_rows[provider.id]["settings"]
+        whose = (seller(provider.kind, account), provider.base_url, row["upstream_model"])
         key = (*whose, repr(price))
         if key not in self._pricers:
             try:

@@ -167,6 +167,13 @@ def _dropped_header(names: Sequence[str]) -> bytes:
     return b"x-scutum-dropped: %b\r\n" % listed[:_MAX_DROPPED].encode("ascii")
 
 
+def dropped_header(line: bytes, further: bytes | None) -> bytes:
+    """The header line with the names that the lane had to leave out as well."""
+    if not further:
+        return line
+    return b"%b, %b\r\n" % (line[:-2], further) if line else b"x-scutum-dropped: %b\r\n" % further
+
+
 def _steps(wire: str, traits: Traits) -> list[Step]:
     """From the client's format to one of the provider's, or nothing when there is no way."""
     paths, cap = traits.paths, traits.cap_field

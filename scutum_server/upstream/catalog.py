@@ -11,9 +11,9 @@ import datetime as dt
 import importlib.metadata
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
 
 __all__ = ("UNKNOWN", "Apart", "Cost", "NanoPrice", "Price", "Pricer", "Terms", "Tokens", "find", "price",
-           "price_source", "pricer", "window")  # fmt: skip
+           "price_source", "pricer", "seller", "window")  # fmt: skip
 
 _URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+_VENDORS = {
+    "gemini": "google", "vertex_ai": "google", "vertex_ai_beta": "google", "bedrock": "aws", "together_ai": "together",
+    "fireworks_ai": "fireworks", "xai": "x-ai",
+}  # fmt: skip
+"""The LiteLLM library's word for a provider, where the price list has another."""
 UNKNOWN = "unknown"
 _RESOLVE_SECONDS = 60.0
 _LARGE_WINDOW = 1_000_000
@@ -55,6 +60,7 @@ Pricer = Callable[[Tokens], Cost]
 def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, override: Price | None) -> Pricer:
     """A function of tokens for one deployment, made with the snapshot; about a microsecond a call, and it never fails.
 
+    `vendor` is the LiteLLM library's word for a provider that it calls at the provider's own address.
     A model that is not in the catalogue costs 0 with source "unknown"; so does every model behind a base URL that the
     catalogue does not know, since a name alone does not tell whose price holds.
     """
@@ -109,16 +115,24 @@ def _is_private(base_url: str) -> bool:
 
 def find(provider_kind: str, base_url: str | None, upstream_model: str) -> ModelInfo | None:
     """The model in the catalogue; None for one that it does not have, and for every one of a private server."""
-    url = base_url or _URLS.get(provider_kind, "")
-    return None if _is_private(url) else _find(url, upstream_model)
+    kind, _, vendor = provider_kind.partition(":")
+    if kind == "litellm" and not base_url:
+        return _find(upstream_model, provider_id=_VENDORS.get(vendor, vendor))
+    url = base_url or _URLS.get(kind, "")
+    return None if _is_private(url) else _find(upstream_model, url=url)
 
 
-def _find(base_url: str, upstream_model: str) -> ModelInfo | None:
+def seller(provider_kind: str, settings: Mapping[str, Any]) -> str:
+    """The provider's kind as prices are looked up by it: the LiteLLM lane's says whose it is, `litellm:gemini`."""
+    return f"{provider_kind}:{settings.get('vendor', '')}" if provider_kind == "litellm" else provider_kind
+
+
+def _find(upstream_model: str, *, url: str | None = None, provider_id: str | None = None) -> ModelInfo | None:
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
     try:
-        provider = snapshot.find_provider(None, None, base_url)
+        provider = snapshot.find_provider(None, provider_id, url)
         found = provider.find_model(upstream_model, all_providers=snapshot.providers)
     except LookupError:
         return None

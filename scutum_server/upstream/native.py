@@ -45,12 +45,14 @@ class Traits(Struct, frozen=True):
     `paths` maps wire formats to paths below the base URL. `max_tokens` is put into requests whose wire format demands a
     bound when the client gave none; `cap_field` is the name under which OpenAI-wire servers know that bound.
     `has_schemas` says that an Anthropic-wire server takes a JSON schema for its answer.
+    `tells_dropped` says that an answer's header x-scutum-dropped names fields that were left out on the way.
     """
 
     paths: dict[str, str]
     max_tokens: int = 4096
     cap_field: str = "max_tokens"
     has_schemas: bool = False
+    tells_dropped: bool = False
 
 
 class NativeLane:

@@ -84,6 +84,16 @@ class AnthropicOptions(HttpOptions, frozen=True, forbid_unknown_fields=True):
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
 
 
+class LiteLLMOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider that the `litellm` library knows as `vendor`; `region` and `project` are for clouds that have them."""
+
+    vendor: Annotated[str, Meta(pattern=r"^[a-z0-9_\-]{1,64}$")]
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9\-]{1,64}$")] | None = None
+    project: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:\-]{1,128}$")] | None = None
+    timeouts: Timeouts = Timeouts()
+    breaker: BreakerOptions = BreakerOptions()
+
+
 class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The simulator's dials. `error_rate` is the share of calls that fail with `error_kind`."""
 
@@ -98,8 +108,13 @@ class SimOptions(Struct, frozen=True, forbid_unknown_fields=True):
     breaker: BreakerOptions = BreakerOptions()
 
 
-Options = OpenAIOptions | AnthropicOptions | SimOptions
-OPTIONS: dict[str, type[Options]] = {"openai": OpenAIOptions, "anthropic": AnthropicOptions, "sim": SimOptions}
+Options = OpenAIOptions | AnthropicOptions | LiteLLMOptions | SimOptions
+OPTIONS: dict[str, type[Options]] = {
+    "openai": OpenAIOptions,
+    "anthropic": AnthropicOptions,
+    "litellm": LiteLLMOptions,
+    "sim": SimOptions,
+}
 
 
 def parse_options(kind: str, settings: object) -> Options:

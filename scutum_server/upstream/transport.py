@@ -72,11 +72,18 @@ class Response:
 
 
 class Origin:
-    """One scheme, host and port, and the way there, with its idle connections, newest last."""
+    """One scheme, host and port, and the way there, with its idle connections, newest last; or a Unix socket."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, transport: Transport, proxy: ForwardProxy | None
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        transport: Transport,
+        proxy: ForwardProxy | None,
+        path: str | None = None,
     ) -> None:
+        self.path = path
         self.host = host
         self.port = port
         self.tls = tls
@@ -144,6 +151,16 @@ class Transport:
             self._origins[key] = Origin(host, port, self._context(ca_bundle) if tls else None, self, proxy)
         return self._origins[key]
 
+    def unix_origin(self, path: str) -> Origin:
+        """A server on this host at the socket `path`."""
+        made = self._origins[path, 0, None, False, None] = Origin("", 0, None, self, None, path)
+        return made
+
+    def drop(self, origin: Origin) -> None:
+        """Closes the idle connections of a Unix origin that will not be used again."""
+        origin.expire(float("inf"))
+        self._origins.pop((origin.path or "", 0, None, False, None), None)
+
     def _context(self, ca_bundle: str | None) -> ssl.SSLContext:
         if ca_bundle not in self._contexts:
             context = ssl.create_default_context(cafile=ca_bundle)
@@ -189,9 +206,12 @@ class Transport:
         limit = timeouts.connect_ms / 1000
         try:
             async with asyncio.timeout(limit):
-                connection = await (
-                    self._direct(origin) if origin.proxy is None else self._through(origin, origin.proxy)
-                )
+                if origin.path is not None:
+                    connection = await self._local(origin, origin.path)
+                elif origin.proxy is None:
+                    connection = await self._direct(origin)
+                else:
+                    connection = await self._through(origin, origin.proxy)
         except TimeoutError:
             way = "" if origin.proxy is None else f" through the proxy {origin.proxy.name}"
             raise UpstreamTimeout(f"The provider did not accept a connection{way} within {limit:g} s.") from None
@@ -202,6 +222,10 @@ class Transport:
         except OSError as error:
             reason = error.strerror or "no connection"
             raise UpstreamRefused(f"The provider cannot be reached: {reason.lower()}.") from None
+        return connection
+
+    async def _local(self, origin: Origin, path: str) -> Connection:
+        _, connection = await self._loop.create_unix_connection(lambda: Connection(origin, self._loop), path)
         return connection
 
     async def _direct(self, origin: Origin) -> Connection:

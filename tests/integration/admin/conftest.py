@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -31,6 +33,7 @@ def admin_settings(database: DatabaseSettings, redis: RedisSettings) -> AdminSet
         host="127.0.0.1",
         port=1,
         proxy_url="http://127.0.0.1:1",
+        litellm_python=Path(sys.prefix) / "litellm" / "bin" / "python",
     )
 
 

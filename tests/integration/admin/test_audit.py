@@ -96,7 +96,7 @@ async def test_no_secret_is_in_the_database_the_answers_or_the_logs(
 async def test_the_change_and_its_row_stand_or_fall_together(admin: Admin, postgres: Postgres) -> None:
     """The audit function refuses: then nothing of the change may be there, for each way of changing something."""
     await admin.make("/keys", name="ci")
-    await admin.make("/providers", name="p", kind="openai")
+    await admin.make("/providers", name="p", kind="openai", base_url="http://127.0.0.1:9/v1")
     counted = (
         "teams",
         "api_keys",

@@ -107,7 +107,7 @@ BAD_PROVIDERS: list[tuple[dict, str]] = [
     ({"settings": {"timeouts": {"conect_ms": 5}}}, "settings.timeouts.conect_ms"),
     ({"settings": {"latency_ms": 5}}, "settings.latency_ms"),
     ({"settings": {"ca_bundle": 5}}, "settings.ca_bundle"),
-    ({"kind": "gemini"}, "kind"),
+    ({"kind": "gopher"}, "kind"),
     ({"unknown": 1}, "unknown"),
 ]
 

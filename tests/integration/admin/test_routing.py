@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import msgspec
@@ -85,25 +86,60 @@ async def test_keys_of_a_provider(admin: Admin) -> None:
     await admin.fails("POST", "/providers/sim/keys", 400, "invalid_field", json={"api_key": KEY})
 
 
+GOOGLE_KEY = {"type": "service_account", "project_id": "p", "private_key_id": "0123456789abcdef", "private_key": "-----",
+              "client_email": "gw@p.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token"}  # fmt: skip
+GIVEN = {"base_url": "https://RESOURCE.openai.azure.com", "region": "eu-central-1", "vendor": "cohere"}
+CREDENTIALS = {"vertex": json.dumps(GOOGLE_KEY, indent=1)}
+
+
 async def test_presets_know_what_they_need(admin: Admin) -> None:
     presets = {preset["name"]: preset for preset in (await admin.get("/provider-presets"))["items"]}
-    assert {"openai", "anthropic", "azure", "xai", "deepseek", "mistral", "groq", "together", "ollama", "vllm"} <= presets.keys()
+    nine = {"openai", "anthropic", "gemini", "vertex", "bedrock", "azure", "xai", "deepseek", "mistral"}
+    assert nine | {"groq", "together", "ollama", "vllm", "litellm", "sim"} == presets.keys()
     for name, preset in presets.items():
-        body: dict[str, object] = {"name": f"my-{name}", "kind": name}
+        body: dict[str, object] = {"name": f"my-{name}", "kind": name, "settings": {}}
+        for need in preset["needs"]:
+            refused = await admin.call("POST", "/providers", json=body)
+            field = need if need == "base_url" else f"settings.{need}"
+            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field)
+            if need == "base_url":
+                body["base_url"] = GIVEN[need].lower()
+            else:
+                body["settings"] |= {need: GIVEN[need]}  # type: ignore[operator]
         if preset["api_key"] == "required":
             refused = await admin.call("POST", "/providers", json=body)
             assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "api_key")
-            body["api_key"] = KEY
-        if preset["base_url_example"]:
-            refused = await admin.call("POST", "/providers", json=body)
-            assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "base_url")
-            body["base_url"] = preset["base_url_example"].lower()
+            body["api_key"] = CREDENTIALS.get(name, KEY)
         made = await admin.make("/providers", **body)
         assert made["kind"] == preset["kind"]
         assert preset["base_url"] in {None, made["base_url"]}
     azure = await admin.get("/providers/my-azure")
     assert azure["base_url"] == "https://resource.openai.azure.com/openai"
     assert azure["settings"] == {"api_version": "2024-10-21"}
+    assert (await admin.get("/providers/my-vertex"))["api_key_hint"] == "012…cdef"
+
+
+async def test_credentials_are_taken_as_the_clouds_print_them(admin: Admin) -> None:
+    keys = {"access_key_id": "AKIA0123456789ABCDEF", "secret_access_key": "x/y+z"}
+    forms = (
+        json.dumps(keys),
+        json.dumps({"AccessKey": {"UserName": "gw", "AccessKeyId": keys["access_key_id"], "SecretAccessKey": "x/y+z"}}),
+        "[gateway]\naws_access_key_id=AKIA0123456789ABCDEF\naws_secret_access_key = x/y+z\n",
+        "export AWS_ACCESS_KEY_ID=AKIA0123456789ABCDEF\nexport AWS_SECRET_ACCESS_KEY=\"x/y+z\"\n",
+    )
+    made = await admin.make("/providers", name="aws", kind="bedrock", settings={"region": "eu-central-1"}, api_key=KEY)
+    for form in forms:
+        changed = await admin.call("PATCH", "/providers/aws", json={"api_key": form})
+        assert changed.json()["api_key_hint"] == "AKI…CDEF", changed.text
+        (row,) = admin.sql("SELECT api_key_wrapped FROM providers WHERE name = 'aws'")
+        assert json.loads(SecretBox(b"k" * 32).unwrap(row["api_key_wrapped"], made["id"])) == keys
+    for wrong in ('{"access_key_id": "AKIA"}', "aws_access_key_id = AKIA", "two words"):
+        refused = await admin.call("PATCH", "/providers/aws", json={"api_key": wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "api_key")
+    for wrong in ("AIza-a-key", json.dumps({**GOOGLE_KEY, "type": "external_account"}), json.dumps({"type": "service_account"})):
+        body = {"name": "v", "kind": "vertex", "settings": {"region": "europe-west1"}, "api_key": wrong}
+        refused = await admin.call("POST", "/providers", json=body)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "api_key")
 
 
 async def test_the_catalogue_has_prices_and_context_sizes(admin: Admin) -> None:

@@ -95,7 +95,7 @@ def test_a_provider_and_its_models(cli: Cli, name: str) -> None:
         "providers", "add", name, "--kind", "openai", "--base-url", "http://127.0.0.1:1/v1", "--timeout", "30s",
         "--api-key-stdin", stdin=f"{secret}\n",
     )  # fmt: skip
-    assert "Try it: scutum providers test" in made.err
+    assert "test it: scutum providers test" in made.err
     shown = cli.ok("providers", "show", name)
     assert secret not in shown.out and "timeouts.total_ms=30000" in shown.out
     cli.ok("models", "add", f"{name}-m", "--provider", name, "--upstream-model", "tiny", "--price", "0.25,2")
@@ -111,14 +111,17 @@ def test_a_provider_and_its_models(cli: Cli, name: str) -> None:
 
 
 def test_a_provider_of_anthropics_format(cli: Cli, name: str) -> None:
-    cli.ok("providers", "add", name, "--kind", "anthropic", "--max-tokens", "8192", "--structured-output", "tool")
+    cli.ok(
+        "providers", "add", name, "--kind", "anthropic", "--max-tokens", "8192", "--structured-output", "tool",
+        "--api-key-stdin", stdin="sk-ant-0123456789abcdef",
+    )  # fmt: skip
     shown = cli.ok("providers", "show", name, "-o", "json").json
     assert (shown["kind"], shown["base_url"]) == ("anthropic", "https://api.anthropic.com")
     assert shown["settings"] == {"max_tokens": 8192, "structured_output": "tool"}
     wrong = cli("providers", "update", name, "--responses", "native")
     assert wrong.code != 0 and "responses" in wrong.err
     cli.ok("providers", "delete", name, "--yes")
-    cli.ok("providers", "add", name, "--kind", "openai", "--responses", "native")
+    cli.ok("providers", "add", name, "--kind", "openai", "--base-url", "http://127.0.0.1:9/v1", "--responses", "native")
     assert cli.ok("providers", "show", name, "-o", "json").json["settings"] == {"responses": "native"}
 
 

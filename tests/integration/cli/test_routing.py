@@ -44,11 +44,40 @@ def test_several_keys_of_a_provider(cli: Cli) -> None:
     assert cli("providers", "keys", "ad").code == 2
 
 
-def test_presets_and_the_catalogue(cli: Cli) -> None:
-    presets = cli.ok("providers", "presets").out
-    assert all(word in presets for word in ("azure", "https://api.groq.com/openai/v1", "optional", "required"))
-    refused = cli("providers", "add", "mine", "--kind", "mistral")
-    assert refused.code == 2 and "needs a key" in refused.err
+def test_presets_say_what_they_need(cli: Cli) -> None:
+    lines = {line.split()[0]: line for line in cli.ok("providers", "presets").out.splitlines()}
+    assert "https://api.groq.com/openai/v1" in lines["groq"]
+    assert "its address, an API key" in lines["azure"]
+    assert "region, a service account's JSON key" in lines["vertex"]
+    assert "none" not in lines["gemini"]
+
+
+def test_a_preset_s_name_is_enough(cli: Cli) -> None:
+    cli.ok("providers", "add", "gemini", "--api-key-stdin", stdin="AIza-0123456789abcdef")
+    shown = cli.ok("providers", "show", "gemini", "-o", "json").json
+    assert (shown["kind"], shown["settings"]) == ("litellm", {"vendor": "gemini"})
+    lines = "[default]\naws_access_key_id = AKIA0123456789ABCDEF\naws_secret_access_key = x/y+z0123456789\n"
+    cli.ok("providers", "add", "bedrock", "--region", "eu-central-1", "--api-key-stdin", stdin=lines)
+    shown = cli.ok("providers", "show", "bedrock")
+    assert "AKI…CDEF" in shown.out and "region=eu-central-1" in shown.out and "x/y" not in shown.out
+    for name in ("gemini", "bedrock"):
+        cli.ok("providers", "delete", name, "--yes")
+
+
+def test_what_a_preset_lacks_is_named_in_one_sentence(cli: Cli) -> None:
+    for args, sentence, hint in (
+        (("mine", "--kind", "mistral"), "Mistral needs an API key.", "--api-key-stdin < FILE"),
+        (("vertex",), "Google Vertex AI needs a region and a service account's JSON key.", "--region REGION --api-key"),
+        (("az", "--kind", "azure"), "Azure OpenAI needs its base_url and an API key.", "--base-url https://RESOURCE."),
+        (("x", "--kind", "litellm"), "Any other provider that LiteLLM knows needs LiteLLM's name of", "--vendor NAME"),
+        (("mine",), "--kind is needed: one of openai,", "scutum providers presets"),
+    ):
+        refused = cli("providers", "add", *args)
+        assert refused.code == 2, refused
+        assert sentence in refused.err and hint in refused.err
+
+
+def test_the_catalogue_is_listed(cli: Cli) -> None:
     models = cli.ok("models", "catalog", "--all", "-o", "json").json["items"]
     assert len(models) > 100
     assert "$" in cli.ok("models", "catalog", "--provider", "deepseek").out

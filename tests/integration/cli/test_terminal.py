@@ -85,3 +85,15 @@ def test_closed_streams_and_narrow_encodings_are_no_crash(bare: Cli) -> None:
             ["sh", "-c", f"{command} {redirection}"], cwd=ROOT, env=bare.environment(env), capture_output=True, text=True
         )
         assert (done.returncode, done.stderr) == (0, ""), (redirection, env)
+
+
+def test_a_provider_s_needs_are_asked_for_and_its_key_is_not_echoed(cli: Cli) -> None:
+    code, screen = on_terminal(cli, "providers", "add", "az", "--kind", "azure", "--base-url", "https://x.openai.azure.com",
+                               typed="key-that-is-typed\n", after="Its key (an API key): ")  # fmt: skip
+    assert code == 0 and "Provider az added" in screen
+    assert "key-that-is-typed" not in screen
+    cli.ok("providers", "delete", "az", "--yes")
+    code, screen = on_terminal(cli, "providers", "add", "any", "--kind", "litellm", typed="cohere\n", after="Its vendor: ")
+    assert code == 0
+    assert cli.ok("providers", "show", "any", "-o", "json").json["settings"] == {"vendor": "cohere"}
+    cli.ok("providers", "delete", "any", "--yes")
