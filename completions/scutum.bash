@@ -19,7 +19,7 @@ _scutum_verbs() {
 _scutum_flags() {
   case "$1" in
     '') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    install) printf '%b\n' '--from --sha256 --proxy-port --admin-port --proxy-workers --database-url --redis-url --run-as --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    install) printf '%b\n' '--from --sha256 --proxy-port --admin-port --proxy-workers --database-url --redis-url --with --run-as --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     uninstall) printf '%b\n' '--delete-data --home -y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     up) printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     down) printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
@@ -109,6 +109,7 @@ _scutum_value() {
     'install --proxy-workers') echo @none ;;
     'install --database-url') echo @none ;;
     'install --redis-url') echo @none ;;
+    'install --with') echo @none ;;
     'install --run-as') echo @none ;;
     'install --home') echo @files ;;
     'install -o'|'install --output') echo 'table json yaml csv' ;;

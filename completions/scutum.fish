@@ -50,6 +50,7 @@ complete -c scutum -n '__scutum_at "install"' -l admin-port -x -d 'Where the adm
 complete -c scutum -n '__scutum_at "install"' -l proxy-workers -x -d 'Proxy processes (one per CPU).'
 complete -c scutum -n '__scutum_at "install"' -l database-url -x -d 'An external PostgreSQL; - reads the URL from standard input.'
 complete -c scutum -n '__scutum_at "install"' -l redis-url -x -d 'An external Redis or Valkey; - reads the URL from standard input.'
+complete -c scutum -n '__scutum_at "install"' -l with -x -d 'The library for Gemini, Vertex AI, Bedrock and more, about 260 MB.'
 complete -c scutum -n '__scutum_at "install"' -l run-as -x -d 'As root, who runs the services (scutum).'
 complete -c scutum -n '__scutum_at "install"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
 complete -c scutum -n '__scutum_at "install"' -s y -l yes -d 'Ask nothing.'

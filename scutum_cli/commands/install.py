@@ -14,6 +14,7 @@ app = typer.Typer()
 @app.command(
     epilog=options.examples(
         "scutum install --dry-run               # the plan",
+        "scutum install --with litellm          # Gemini, Vertex AI, Bedrock; later, to a running install, as well",
         "scutum install --home /srv/scutum --proxy-port 4100 --admin-port 8186   # a second one on this host",
         "scutum install --from ./scutum_gateway-0.1.0-py3-none-any.whl --sha256 HEX",
     )
@@ -47,6 +48,12 @@ def install(
             "--redis-url", help="An external Redis or Valkey; - reads the URL from standard input.", metavar="URL|-"
         ),
     ] = None,
+    extras: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", help="The library for Gemini, Vertex AI, Bedrock and more, about 260 MB.", metavar="litellm"
+        ),
+    ] = None,
     run_as: Annotated[
         str | None, typer.Option("--run-as", help="As root: who runs the services (scutum).", metavar="USER")
     ] = None,
@@ -69,8 +76,19 @@ def install(
         proxy_workers=_number(proxy_workers, "--proxy-workers", 256),
         run_as=run_as,
         stores=stores.asked(database_url, redis_url),
+        extras=_extras(extras or []),
     )
     perform(request, dry_run=dry_run, ask=not yes)
+
+
+def _extras(asked: list[str]) -> tuple[str, ...]:
+    from scutum_cli.errors import CliError
+    from scutum_cli.host.packages import EXTRAS
+
+    wrong = [name for name in asked if name not in EXTRAS]
+    if wrong:
+        raise CliError(f"--with takes {', '.join(EXTRAS)}, not {wrong[0]!r}.")
+    return tuple(asked)
 
 
 def _number(text: str | None, flag: str, high: int) -> int | None:

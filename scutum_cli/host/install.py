@@ -34,6 +34,7 @@ from scutum_cli.host.lock import host_lock
 from scutum_cli.host.progress import Progress
 
 _MEGABYTES = 240
+_EXTRA = "the LiteLLM library in an environment of its own, about 260 MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Request:
     proxy_workers: int | None = None
     run_as: str | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Install:
         self.config = self._wanted_config(request)
         self._engine_runs = not self.fresh and supervisor.pid(self.layout) is not None
         preflight.ports(self.config, held_by=(self._written or self.config) if self._engine_runs else None)
-        self._package_need = packages.need(self.layout, self.source)
+        self._package_need = packages.need(self.layout, self.source, request.extras)
         self.free_bytes = preflight.disk(self.layout) if self._package_need.dependencies else None
         self.completion: first_answer.Completion | None = None
         self.link: Path | None = None
@@ -158,6 +160,7 @@ class Install:
             Step(f"make the system user {self.user.name}", self.user.missing, self._make_user),
             Step(f"configuration and secrets in {layout.config}", not (same_config and env_ready), self._configure),
             Step(what, packages_need, self._install_packages),
+            Step(_EXTRA, bool(self._package_need.extras), self._install_extras),
             Step(f"database cluster in {layout.postgres_data}", cluster, self._make_cluster),
             Step(f"database roles and schema{_at(host.external_database)}", not schema_ready, self._migrate),
             Step(f"start {_stores(host)}{ports}, {host.proxy_workers} proxy processes", not healthy, self._start),
@@ -302,6 +305,16 @@ class Install:
                 self.user,
                 lambda: files.set_env_value(self.layout.env_file, "SCUTUM_VERSION", self.source.version),
             )
+        return []
+
+    def _install_extras(self, progress: Progress) -> list[str]:
+        before = os.umask(0o022)
+        try:
+            for name in self._package_need.extras:
+                log = self.layout.logs / "install.log"
+                packages.add_extra(self.layout, self.source, self.python, name, log, progress.tick)
+        finally:
+            os.umask(before)
         return []
 
     def _make_cluster(self, progress: Progress) -> list[str]:

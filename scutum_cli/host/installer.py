@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from scutum_cli import errors, output
 from scutum_cli.errors import CliError
-from scutum_cli.host import first_answer, path_link, stores
+from scutum_cli.host import first_answer, packages, path_link, stores
 from scutum_cli.host.install import Install, Request
 from scutum_cli.host.layout import chosen_home
 from scutum_cli.host.progress import Progress
@@ -130,6 +130,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--proxy-workers", type=_count, metavar="N", help="proxy processes (default: one per CPU)")
     made.add_argument("--database-url", metavar="URL|-", help="an external PostgreSQL; - reads its URL from stdin")
     made.add_argument("--redis-url", metavar="URL|-", help="an external Redis or Valkey; - reads its URL from stdin")
+    made.add_argument("--with", dest="extras", choices=packages.EXTRAS, action="append", default=[],
+                      help="litellm: the library for Gemini, Vertex AI, Bedrock and more, about 260 MB")  # fmt: skip
     made.add_argument("--run-as", metavar="USER", help="as root: the user that runs the services (default scutum)")
     made.add_argument("--yes", "-y", action="store_true", help="ask nothing")
     made.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
@@ -167,6 +169,7 @@ def main() -> None:
             proxy_workers=options.proxy_workers,
             run_as=options.run_as,
             stores=stores.asked(options.database_url, options.redis_url),
+            extras=tuple(options.extras),
         )
         # Running install.sh is consent; only somebody who sits at a terminal is asked.
         perform(request, dry_run=options.dry_run, ask=not options.yes and sys.stdin.isatty())

@@ -32,20 +32,25 @@ _NOT_PASSED = {
 }  # fmt: skip
 
 
+EXTRAS = ("litellm",)
+"""What `--with` takes: each has a lock of its own, and an environment below the release's that `upstream` looks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What is missing of the environments; all False: they are complete and current."""
+    """What is missing of the environments; all False: they are complete and current. `extras` stand apart."""
 
     dependencies: bool
     package: bool
     supervisor: bool
+    extras: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.dependencies or self.package or self.supervisor
 
 
-def need(layout: Layout, source: Source) -> Need:
-    """Compares the markers with the source."""
+def need(layout: Layout, source: Source, asked: Sequence[str] = ()) -> Need:
+    """Compares the markers with the source; extras that were `asked` for once come with every later release."""
     directory = layout.release(source.version)
     release, supervisor = _marker(directory, _MARKER), _marker(layout.supervisor, _MARKER)
     dependencies = _marker(directory, _DEPENDENCIES).get("locks") != source.lock_digest("runtime.txt")
@@ -55,7 +60,33 @@ def need(layout: Layout, source: Source) -> Need:
         or source.digest not in (release.get("package"), release.get("wheel"))
         or not layout.command.exists(),
         supervisor.get("locks") != source.lock_digest("supervisor.txt"),
+        tuple(
+            name
+            for name in EXTRAS
+            if (name in asked or name in _kept_extras(layout))
+            and (
+                dependencies
+                or _marker(directory / "venv" / name, _MARKER).get("locks") != source.lock_digest(f"{name}.txt")
+            )
+        ),
     )
+
+
+def _kept_extras(layout: Layout) -> list[str]:
+    try:
+        return (layout.releases / "extras").read_text().split()
+    except OSError:
+        return []
+
+
+def add_extra(layout: Layout, source: Source, python: Path, name: str, log: Path, tick: Tick) -> None:
+    """An extra's environment beside a release that is there; nothing of what runs is touched."""
+    work = Path(tempfile.mkdtemp(prefix=".build-", dir=layout.releases))
+    try:
+        (layout.releases / "extras").write_text("\n".join(sorted({*_kept_extras(layout), name})) + "\n")
+        _Builder(layout, source, python, work, log, tick).build_extra(name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def build(layout: Layout, source: Source, python: Path, log: Path, tick: Tick) -> None:
@@ -86,10 +117,24 @@ class _Builder:
         for name in LOCKS:
             (work / name).write_text(source.lock_text(name))
 
-    def build(self, missing: Need) -> None:
-        release, supervisor = self._layout.release(self._source.version), self._layout.supervisor
+    def build_extra(self, name: str) -> None:
+        place = self._layout.release(self._source.version) / "venv" / name
+        self._make_tools()
+        shutil.rmtree(place, ignore_errors=True)
+        self._run(f"Making {place}", [self._python, "-I", "-m", "venv", "--without-pip", place])
+        lock = self._work / f"{name}.txt"
+        pip = self._pip(place / "bin" / "python")
+        self._run("Installing packages", _flat(pip, "install", "--no-compile", "--require-hashes", "-r", lock))
+        self._compile(place)
+        _mark(place, {"locks": self._source.lock_digest(lock.name)})
+
+    def _make_tools(self) -> None:
         environment: list[str | Path] = [self._python, "-I", "-m", "venv", self._work / "venv"]
         self._run("Making the build environment", environment)
+
+    def build(self, missing: Need) -> None:
+        release, supervisor = self._layout.release(self._source.version), self._layout.supervisor
+        self._make_tools()
         jobs: list[tuple[str, process.Running]] = []
         try:
             if missing.dependencies:
@@ -108,11 +153,11 @@ class _Builder:
             # Until it is done the release counts as incomplete, whenever this is killed.
             (release / _MARKER).unlink(missing_ok=True)
             offline = ("--no-index", "--no-deps", "--no-compile", "--force-reinstall")
-            self._run("Installing Scutum", _flat(self._pip(release), "install", *offline, wheel))
+            self._run("Installing Scutum", _flat(self._pip(_python(release)), "install", *offline, wheel))
             shutil.rmtree(release / "dist", ignore_errors=True)
             (release / "dist").mkdir()
             shutil.copyfile(wheel, release / "dist" / wheel.name)
-            self._compile(release)
+            self._compile(release / "venv")
             # A checkout and the wheel built from it are the same package: `scutum install` finds the wheel.
             _mark(
                 release,
@@ -123,7 +168,7 @@ class _Builder:
                 },
             )
         if missing.supervisor:
-            self._compile(supervisor)
+            self._compile(supervisor / "venv")
             _mark(supervisor, {"locks": self._source.lock_digest("supervisor.txt")})
 
     def _dependencies(self, directory: Path, lock: str) -> tuple[str, process.Running]:
@@ -131,14 +176,16 @@ class _Builder:
         directory.mkdir(parents=True)
         create: list[str | Path] = [self._python, "-I", "-m", "venv", "--without-pip", directory / "venv"]
         self._run(f"Making {directory / 'venv'}", create)
-        install = _flat(self._pip(directory), "install", "--no-compile", "--require-hashes", "-r", self._work / lock)
+        install = _flat(
+            self._pip(_python(directory)), "install", "--no-compile", "--require-hashes", "-r", self._work / lock
+        )
         return "Installing packages", self._start(install)
 
     def _wheel(self) -> Path:
         """The package as a wheel; built without an index in an environment that has the build tools."""
         if self._source.is_wheel:
             return self._source.path
-        pip = self._pip(self._work)
+        pip = self._pip(_python(self._work))
         tools = _flat(pip, "install", "--no-compile", "--require-hashes", "-r", self._work / "build.txt")
         self._run("Installing the build tools", tools)
         self._run(
@@ -148,18 +195,16 @@ class _Builder:
         )  # fmt: skip
         return next(self._work.glob("scutum_gateway-*.whl"))
 
-    def _pip(self, directory: Path) -> list[str | Path]:
+    def _pip(self, python: Path) -> list[str | Path]:
         """The build environment's pip, run by another environment's Python: so those need none of their own."""
         pip = next((self._work / "venv" / "lib").glob("python*/site-packages/pip"))
-        return [directory / "venv" / "bin" / "python", pip, "--disable-pip-version-check", "--no-input", "--quiet"]
+        return [python, pip, "--disable-pip-version-check", "--no-input", "--quiet"]
 
-    def _compile(self, directory: Path) -> None:
-        python = directory / "venv" / "bin" / "python"
+    def _compile(self, environment: Path) -> None:
+        python = environment / "bin" / "python"
         env = {name: value for name, value in self._env.items() if name != "PYTHONDONTWRITEBYTECODE"}
         # Some packages ship templates that are no valid Python: the exit code says nothing.
-        self._start([python, "-I", "-m", "compileall", "-q", "-j", "0", directory / "venv" / "lib"], env).result(
-            self._tick
-        )
+        self._start([python, "-I", "-m", "compileall", "-q", "-j", "0", environment / "lib"], env).result(self._tick)
 
     def _start(self, argv: Sequence[str | Path], env: dict[str, str] | None = None) -> process.Running:
         with files.append_to(self._log) as log:
@@ -179,6 +224,10 @@ class _Builder:
                 why=(lines[0] if lines else result.last_line)[:300],
                 hint=f"see {self._log}; if the network is at fault, mend it and run the same command again",
             )
+
+
+def _python(directory: Path) -> Path:
+    return directory / "venv" / "bin" / "python"
 
 
 def _flat(*parts: str | Path | list[str | Path]) -> list[str | Path]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from scutum_cli.errors import CliError
 
-LOCKS = ("runtime.txt", "supervisor.txt", "build.txt")
+LOCKS = ("runtime.txt", "supervisor.txt", "build.txt", "litellm.txt")
 _IN_WHEEL = "scutum_cli/host/requirements/"
 _PACKAGED = ("scutum_server", "scutum_cli", "migrations", "requirements")
 _WHEEL_NAME = re.compile(r"^scutum_gateway-(?P<version>[^-]+)-.*\.whl$")

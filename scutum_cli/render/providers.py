@@ -77,11 +77,17 @@ def _needs(preset: Preset, face: Face) -> str:
     return listed(needs)
 
 
+def _address(preset: Preset, face: Face) -> str:
+    del face
+    theirs = "the vendor's own" if preset["kind"] == "litellm" else NOTHING
+    return preset["base_url"] or preset["base_url_example"] or theirs
+
+
 PRESETS: list[Column[Preset]] = [
     Column("name", "KIND"),
     Column("title", "PROVIDER"),
     Column("needs", "NEEDS", _needs),
-    Column("base_url", "ADDRESS", lambda preset, _: preset["base_url"] or preset["base_url_example"] or NOTHING),
+    Column("base_url", "ADDRESS", _address),
     Column("api_key", "KEY", extra=True),
     Column("example_model", "A MODEL", extra=True),
     Column("settings", "SETTINGS", lambda preset, _: settings_text(preset["settings"]), extra=True),

@@ -179,6 +179,7 @@ class Prober:
 
 
 _PROXY_HINT = "See settings.proxy of the provider, and UPSTREAM_PROXY in config/.env."
+_INSTALL = "On the gateway's host: scutum install --with litellm"
 _TIMEOUT_HINT = "Is the server overloaded, or is a firewall dropping packets?"
 
 
@@ -240,6 +241,10 @@ def _explained(error: UpstreamError, target: Target) -> _CallError:
     cause, url = error.__context__, target.provider.base_url
     if isinstance(error, ForwardProxyFailed):
         return _CallError("proxy_failed", error.detail, _PROXY_HINT)
+    if error.code == "litellm_missing":
+        return _CallError(
+            error.code, "The LiteLLM library, which calls this provider, is not installed here.", _INSTALL
+        )
     if isinstance(error, UpstreamTimeout):
         return _CallError("timeout", error.detail, _TIMEOUT_HINT)
     if isinstance(cause, ssl.SSLCertVerificationError):

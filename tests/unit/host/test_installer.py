@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,9 @@ import pytest
 
 from scutum_cli import errors
 from scutum_cli.errors import CliError
-from scutum_cli.host import installer, preflight
+from scutum_cli.host import installer, packages, preflight, source
 from scutum_cli.host.install import Request
+from scutum_cli.host.layout import Layout
 
 ROOT = Path(__file__).parents[3]
 SLOW_IMPORT = """
@@ -88,3 +90,34 @@ def test_a_place_that_this_user_may_not_look_into(tmp_path: Path, monkeypatch: p
         preflight.home(tmp_path / "theirs" / "deep" / "home")
     assert caught.value.exit_code == 2
     preflight.home(tmp_path / "mine" / "with spaces, ä")
+
+
+def test_an_extra_is_needed_once_asked_for_and_comes_with_later_releases(tmp_path: Path) -> None:
+    own = source.find(str(ROOT), None)
+    layout = Layout(tmp_path / "home")
+    release = layout.release(own.version)
+    (release / "venv").mkdir(parents=True)
+    (release / ".dependencies").write_text(json.dumps({"locks": own.lock_digest("runtime.txt")}))
+    assert packages.need(layout, own).extras == ()
+    assert packages.need(layout, own, ["litellm"]).extras == ("litellm",)
+    (layout.releases / "extras").write_text("litellm\n")
+    assert packages.need(layout, own).extras == ("litellm",)
+    (release / "venv" / "litellm").mkdir()
+    (release / "venv" / "litellm" / ".complete").write_text(json.dumps({"locks": own.lock_digest("litellm.txt")}))
+    assert packages.need(layout, own, ["litellm"]).extras == ()
+    (release / ".dependencies").unlink()
+    assert packages.need(layout, own).extras == ("litellm",), "it goes with the environment that it lies in"
+
+
+def test_with_takes_only_what_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "--with", "everything"])
+    with pytest.raises(SystemExit) as caught:
+        installer.main()
+    assert caught.value.code == 2
+    assert "litellm" in capsys.readouterr().err
+
+
+def test_the_releases_of_litellm_that_stole_credentials_are_not_locked() -> None:
+    (line,) = [line for line in (ROOT / "requirements" / "litellm.txt").read_text().splitlines() if line.startswith("litellm==")]
+    version = tuple(int(part) for part in line.split("==")[1].split()[0].split("."))
+    assert version >= (1, 83)
