@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trustme
 
+from scutum_server.gateway.models import Provider, Target
+from scutum_server.gateway.probe_words import CallError, explained, reply_of
+from scutum_server.upstream.errors import UpstreamRefused
+from tests.fixtures.cloud_wires import Google
+from tests.fixtures.litellm_venv import litellm_python
 from tests.fixtures.servers import free_port
+from tests.fixtures.upstream import answer
 from tests.integration.admin.conftest import Admin
 
 SECRET = "sk-proj-0123456789abcdefWXYZ"
@@ -145,7 +153,13 @@ ANSWERS = [
     (http(200, b"[1, 2]"), "not_openai", "not as an OpenAI-compatible"),
     (http(200, {"choices": []}), "not_openai", "not as an OpenAI-compatible"),
     (http(301, b"", location="http://x/"), "redirected", "301"),
-    (http(429, {"error": {"message": "quota\x07"}}), "rate_limited", "quota"),
+    (http(429, {"error": {"message": "quota\x07"}}), "quota_exhausted", "quota"),
+    (http(429, {"error": {"message": "slow down"}}), "rate_limited", "limits this account"),
+    (http(402, {"error": {"message": "Insufficient Balance"}}), "quota_exhausted", "no credit"),
+    (http(400, {"error": {"message": "API key not valid."}}), "unauthorized", "refuses the key"),
+    (http(400, {"error": {"message": "Model Not Exist"}}), "model_not_found", "does not know the model “gpt”"),
+    (http(403, {"error": {"message": "no access to the model gpt"}}), "model_not_found", "does not let this account use"),
+    (http(403, {"error": {"code": "unsupported_country_region_territory"}}), "region_refused", "region"),
     (http(500, {"error": {"message": None}}), "provider_error", "500"),
     (http(400, {"error": {"message": "bad max_tokens"}}), "provider_refused", "bad max_tokens"),
     (b"SSH-2.0-OpenSSH_9.9\r\n", "not_openai", "not HTTP"),
@@ -158,8 +172,8 @@ async def test_what_a_provider_answers_is_explained(admin: Admin) -> None:
     upstream = Upstream(b"")
     async with serving(upstream) as port:
         await probe(admin, f"http://127.0.0.1:{port}/v1")
-        for answer, code, says in ANSWERS:
-            upstream.answer = answer
+        for reply, code, says in ANSWERS:
+            upstream.answer = reply
             result = (await admin.call("POST", "/providers/p/test")).json()
             assert not result["ok"] and result["reply"] is None
             assert result["error"]["code"] == code, result
@@ -240,3 +254,53 @@ async def test_a_key_of_another_encryption_key_is_explained(admin: Admin) -> Non
               " WHERE id = %s", other["id"])  # fmt: skip
     result = (await admin.call("POST", "/providers/q/test")).json()
     assert result["error"]["code"] == "secret_unreadable"
+
+
+async def test_a_provider_of_the_litellm_library_is_called_through_it(admin: Admin) -> None:
+    litellm_python()
+    async with Google() as google:
+        url = f"{google.url}/v1beta"
+        await admin.make("/providers", name="g", kind="gemini", base_url=url, api_key=SECRET)
+        unmodelled = (await admin.call("POST", "/providers/g/test")).json()
+        assert "scutum models add NAME --provider g" in unmodelled["error"]["hint"]
+        await admin.make("/models", name="mine", provider="g", upstream_model="gemini-2.5-flash")
+        assert (await admin.call("POST", "/providers/g/test")).json()["reply"] == "Paris."
+        google.says(answer({"error": {"message": f"API key not valid: {SECRET}", "status": "INVALID_ARGUMENT"}}, 400))
+        refused = (await admin.call("POST", "/providers/g/test")).json()["error"]
+        assert refused["code"] == "unauthorized" and "providers update g" in refused["hint"]
+        assert SECRET not in json.dumps(refused)
+
+
+def aws(said: str, status: int) -> str:
+    """What a test call to Bedrock in eu-central-1 makes of a refusal: its code and hint."""
+    provider = Provider(
+        id="prov_1", name="b", kind="litellm", base_url=None, api_key_hint="AKI…", models=["claude"], keys=1,
+        settings={"vendor": "bedrock", "region": "eu-central-1"}, created_at=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
+    target = Target(provider=provider, wrapped_key=b"x", model="claude", upstream_model="anthropic.claude-x",
+                    model_kind=None, proxy_secret=None)  # fmt: skip
+    with pytest.raises(CallError) as caught:
+        reply_of(status, json.dumps({"error": {"message": said}}).encode(), target)
+    return f"{caught.value.failure.code}: {caught.value.failure.hint}"
+
+
+def test_bedrock_s_refusals_are_about_the_key_or_the_model() -> None:
+    assert "model_not_found: Has the account access to it in eu-central-1?" in aws("The provided model identifier is invalid.", 400)
+    assert "inference profile" in aws("Invocation of model ID x with on-demand throughput isn't supported.", 400)
+    assert "model_not_found" in aws("You don't have access to the model with the specified model ID.", 403)
+    assert "unauthorized" in aws("The security token included in the request is invalid.", 403)
+
+
+async def test_the_library_s_connections_are_explained_too() -> None:
+    provider = Provider(
+        id="prov_1", name="b", kind="litellm", base_url=None, api_key_hint=None, models=[], keys=0,
+        settings={"vendor": "bedrock", "region": "eu-centrall-1"}, created_at=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
+    target = Target(provider=provider, wrapped_key=None, model=None, upstream_model=None, model_kind=None, proxy_secret=None)
+    for said, code, hint in (
+        ("The provider's name cannot be resolved.", "dns_failed", "Is there a region “eu-centrall-1”?"),
+        ("The provider's certificate is not trusted: self-signed certificate.", "tls_failed", "UPSTREAM_PROXY"),
+        ("The provider cannot be reached: connection refused.", "connection_refused", "base_url"),
+    ):
+        failure = explained(UpstreamRefused(said), target).failure
+        assert failure.code == code and hint in (failure.hint or "")
