@@ -132,7 +132,7 @@ def test_a_provider_key_never_comes_from_argv(cli: Cli, name: str) -> None:
 
 
 def test_the_way_to_a_provider(cli: Cli, name: str) -> None:
-    cli.ok("providers", "add", name, "--kind", "openai", "--proxy", "http://gw@proxy.corp:3128")
+    cli.ok("providers", "add", name, "--kind", "openai", "--base-url", "http://127.0.0.1:9/v1", "--proxy", "http://gw@proxy.corp:3128")
     cli.ok("providers", "update", name, "--proxy-password-stdin", stdin="hunter2-and-more\n")
     shown = cli.ok("providers", "show", name, "-o", "json")
     assert shown.json["settings"] == {"proxy": "http://gw@proxy.corp:3128"}
