@@ -7,6 +7,7 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 
 class Alias(TypedDict):
+    automatic: bool
     first_byte_ms: int | None
     name: str
     resolves_to: str | None
@@ -127,8 +128,10 @@ class BudgetUpdate(TypedDict):
 
 class CatalogModel(TypedDict):
     cached_usd: str | None
+    can: list[str]
     context: int | None
     input_usd: str | None
+    kind: str | None
     model: str
     name: str | None
     output_usd: str | None
@@ -518,7 +521,7 @@ class ModelCreate(TypedDict):
     kind: NotRequired[Literal['chat', 'embedding'] | None]
     name: str
     price: NotRequired[Price | None]
-    provider: str
+    provider: NotRequired[str | None]
     rpm: NotRequired[int | None]
     tpm: NotRequired[int | None]
     upstream_model: NotRequired[str | None]

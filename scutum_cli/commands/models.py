@@ -55,14 +55,18 @@ def show(model: Model) -> None:
 
 @app.command(
     epilog=examples(
-        "scutum models add gpt-5-mini --provider openai",
+        "scutum models add gpt-5-mini                      # out of the catalogue, at the provider that has it",
+        "scutum models add gpt-5-mini --provider openai-eu",
         "scutum models add small --provider local --upstream-model smollm2 --price 0.10,0.40",
         "scutum models add text-embedding-3-small --provider openai --kind embedding",
     )
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What clients send as the model.")],
-    provider: Annotated[str, typer.Option("--provider", metavar="P", help="Id or name of the provider.")],
+    provider: Annotated[
+        str | None,
+        typer.Option("--provider", metavar="P", help="Id or name; default: the one that the catalogue lists it for."),
+    ] = None,
     upstream_model: UpstreamModel = None,
     kind: Kind = None,
     price: PriceText = None,
@@ -71,7 +75,9 @@ def add(
     dry_run: DryRun = False,
 ) -> None:
     """Add a model at a provider."""
-    body: ModelCreate = {"name": name, "provider": provider}
+    body: ModelCreate = {"name": name}
+    if provider is not None:
+        body["provider"] = provider
     if upstream_model is not None:
         body["upstream_model"] = upstream_model
     if kind is not None:
@@ -83,7 +89,7 @@ def add(
     if tpm is not None:
         body["tpm"] = _per_minute(tpm, "--tpm")
     if dry_run:
-        output.preview(f"add the model {name} at {provider}", body)
+        output.preview(f"add the model {name} at {provider or 'the provider that the catalogue lists it for'}", body)
         return
     made = api.connect().create_model(body)
     output.changed(made, f"Model {made['name']} added at {made['provider']} ({made['id']}).")

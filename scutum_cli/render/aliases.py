@@ -28,6 +28,7 @@ COLUMNS: list[Column[Alias]] = [
     Column("resolves_to", "RESOLVES TO", lambda alias, _: alias["resolves_to"] or "nothing: no target exists"),
     Column("targets", "TARGETS", _targets),
     Column("strategy", "STRATEGY"),
+    Column("automatic", "CHOSEN", lambda alias, _: "by price and ability" if alias["automatic"] else "by hand"),
     Column("retries", "RETRIES", right=True, extra=True),
     Column("total_ms", "TIME-OUT", lambda alias, _: _time(alias["total_ms"]), right=True, extra=True),
     Column("first_byte_ms", "TO FIRST BYTE", lambda alias, _: _time(alias["first_byte_ms"]), right=True, extra=True),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scutum_cli.render.columns import Column
-from scutum_cli.render.text import NOTHING, Face, age, count, money, per_million, when
+from scutum_cli.render.text import NOTHING, Face, age, count, listed, money, per_million, when
 
 if TYPE_CHECKING:
     from scutum_cli.client.types import CatalogModel, Model
@@ -71,6 +71,8 @@ DETAILS: list[Column[Model]] = [
 CATALOG: list[Column[CatalogModel]] = [
     Column("provider", "PROVIDER"),
     Column("model", "MODEL"),
+    Column("kind", "KIND"),
+    Column("can", "CAN", lambda model, _: listed(model["can"])),
     Column("context", "CONTEXT", lambda model, _: count(model["context"]) if model["context"] else NOTHING, right=True),
     Column("input_usd", "IN / M TOKENS", lambda model, _: _usd(model["input_usd"]), right=True),
     Column("output_usd", "OUT / M TOKENS", lambda model, _: _usd(model["output_usd"]), right=True),

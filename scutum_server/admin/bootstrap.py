@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from scutum_server.admin.changes import SYSTEM, Changes, Context
 from scutum_server.admin.services import Clock, Services
+from scutum_server.gateway.classes import ALIASES
 from scutum_server.gateway.settings import BOOTSTRAPPED
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.identity.service import DEFAULT
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Connection
+from scutum_server.upstream.options import Routing
 
 SIM = "sim"
 SIM_EMBEDDING = "sim-embedding"
-ALIASES = ("fast", "smart", "powerful", "reasoning", "coding", "cost-effective")
 _VERSION = 1
 
 
@@ -32,7 +33,7 @@ async def seed(conn: Connection, box: SecretBox, clock: Clock) -> bool:
     await services.models.create({"name": SIM, "provider": SIM, "kind": "chat"})
     await services.models.create({"name": SIM_EMBEDDING, "provider": SIM, "kind": "embedding"})
     for name in ALIASES:
-        await services.aliases.put(name, [SIM])
+        await services.aliases.put(name, [SIM], Routing(automatic=True))
     await gateway.put_setting(BOOTSTRAPPED, _VERSION)
     await changes.write(conn)
     return True

@@ -93,6 +93,7 @@ class Alias(Struct, frozen=True, kw_only=True):
     retries: int
     first_byte_ms: int | None
     total_ms: int | None
+    automatic: bool
     resolves_to: str | None
 
 

@@ -23,7 +23,7 @@ from scutum_server.gateway.models import (
     Target,
 )
 from scutum_server.gateway.presets import PRESETS, Preset
-from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing
+from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing, realign
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
 from scutum_server.infra.crypto import SecretBox
@@ -121,6 +121,7 @@ class ProviderService:
             self._changes.note("model.delete", "model", model.id, before=plain(model))
         await self._store.delete_provider(provider.id)
         self._changes.note("provider.delete", "provider", provider.id, before=plain(provider))
+        await realign(self._store, self._changes)
 
     async def keys(self, ref: str) -> list[ProviderKey]:
         """The keys between which the provider's calls are shared out."""

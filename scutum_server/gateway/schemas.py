@@ -108,6 +108,8 @@ class CatalogModel(Answer):
     provider: Annotated[str, Field(description="A preset's name where there is one.")]
     model: Annotated[str, Field(description="For `upstream_model`.")]
     name: str | None
+    kind: Annotated[str | None, Field(description="chat, embedding, image, …; null when it is not known.")]
+    can: Annotated[list[str], Field(description="tools, vision, schema, reasoning, audio; empty when not known.")]
     context: Annotated[int | None, Field(description="Tokens that fit in.")]
     input_usd: Annotated[str | None, Field(description="US dollars per million tokens.")]
     cached_usd: str | None
@@ -158,7 +160,9 @@ class ModelCreate(Body):
     )
 
     name: Annotated[Name, Field(description="What clients send as `model`.")]
-    provider: Annotated[Name, Field(description="Id or name.")]
+    provider: Annotated[
+        Name | None, Field(description="Id or name; default: the one provider that the catalogue lists the model for.")
+    ] = None
     upstream_model: Annotated[Name | None, Field(description="The provider's name for it; default: the same.")] = None
     kind: Literal["chat", "embedding"] | None = None
     price: Annotated[Price | None, Field(description="Overrides the catalogue.")] = None
@@ -228,6 +232,7 @@ class Alias(Answer):
     retries: int
     first_byte_ms: int | None
     total_ms: int | None
+    automatic: Annotated[bool, Field(description="Its targets are chosen by price and ability until one sets them.")]
     resolves_to: Annotated[str | None, Field(description="The first target that exists.")]
 
 

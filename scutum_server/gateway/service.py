@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
+from scutum_server.gateway import classes
 from scutum_server.gateway.models import (
     Alias,
     AliasNotFound,
@@ -77,6 +79,26 @@ async def find_provider(store: GatewayStore, ref: str) -> Provider:
     return provider
 
 
+async def realign(store: GatewayStore, changes: Changes) -> None:
+    """Chooses the targets of automatic aliases anew, after models have come, changed or gone."""
+    aliases = await store.automatic_aliases()
+    if not aliases:
+        return
+    providers = {provider.id: provider for provider in await store.all_providers()}
+    models = await store.models(None, None)
+    # The catalogue is loaded and searched in a thread: other requests must not wait for it.
+    found = await asyncio.to_thread(
+        lambda: [classes.candidate(model, providers[model.provider_id]) for model in models]
+    )
+    candidates = [each for each in found if each is not None]
+    for alias in aliases:
+        targets = classes.targets(alias.name, candidates)
+        if targets and targets != alias.targets:
+            after = msgspec.structs.replace(alias, targets=targets, resolves_to=targets[0])
+            await store.put_alias(alias.name, targets, Routing(automatic=True))
+            changes.note("alias.update", "alias", alias.name, before=plain(alias), after=plain(after))
+
+
 class ModelService:
     def __init__(self, store: GatewayStore, changes: Changes) -> None:
         self._store = store
@@ -101,23 +123,43 @@ class ModelService:
     async def create(self, fields: Mapping[str, Any]) -> Model:
         """A model at a provider; `upstream_model` is the name that the provider knows, by default the same."""
         name = clean_name(fields["name"])
-        provider = await find_provider(self._store, fields["provider"])
+        upstream_model = fields.get("upstream_model") or name
+        if fields.get("provider") is None:
+            provider = await self._provider_of(upstream_model)
+        else:
+            provider = await find_provider(self._store, fields["provider"])
         if not await self._store.hold_provider(provider.id):
-            raise provider_missing(fields["provider"])
+            raise provider_missing(provider.name)
         await self._free_of_aliases(name)
         model_id = new_id("model")
         created = await self._store.insert_model(
             id=model_id,
             name=name,
             provider_id=provider.id,
-            upstream_model=fields.get("upstream_model") or name,
-            settings=_settings(fields),
+            upstream_model=upstream_model,
+            settings=_settings({**fields, "kind": fields.get("kind") or await _known_kind(provider, upstream_model)}),
         )
         if not created:
             raise NameTaken(f"Provider “{provider.name}” has a model “{name}” already.", param="name")
         model = await self.get(model_id)
         self._changes.note("model.create", "model", model.id, after=plain(model))
+        await realign(self._store, self._changes)
         return model
+
+    async def _provider_of(self, upstream_model: str) -> Provider:
+        """The one provider that the catalogue lists the model for; raises BadField when there is none, or several."""
+        providers = await self._store.all_providers()
+        known = await asyncio.to_thread(lambda: [classes.known_ability(each, upstream_model) for each in providers])
+        found = [provider for provider, ability in zip(providers, known, strict=True) if ability is not None]
+        if len(found) == 1:
+            return found[0]
+        hint = f"Name it: scutum models add {upstream_model} --provider PROVIDER"
+        if found:
+            names = ", ".join(provider.name for provider in found)
+            raise BadField(f"Several providers have a model “{upstream_model}”: {names}.", param="provider", hint=hint)
+        raise BadField(
+            f"The catalogue lists “{upstream_model}” for none of your providers.", param="provider", hint=hint
+        )
 
     async def update(self, ref: str, fields: Mapping[str, Any]) -> Model:
         """Changes only the fields that are given; null clears `kind`, `price`, `rpm` or `tpm`."""
@@ -134,6 +176,7 @@ class ModelService:
         if not await self._store.update_model(after, _settings(plain(after))):
             raise NameTaken(f"Provider “{before.provider}” has a model “{after.name}” already.", param="name")
         self._changes.note("model.update", "model", after.id, before=plain(before), after=plain(after))
+        await realign(self._store, self._changes)
         return after
 
     async def delete(self, ref: str) -> None:
@@ -141,6 +184,7 @@ class ModelService:
         model = await self._locked(ref)
         await self._store.delete_model(model.id)
         self._changes.note("model.delete", "model", model.id, before=plain(model))
+        await realign(self._store, self._changes)
 
     async def _locked(self, ref: str) -> Model:
         model = await self.get(ref)
@@ -155,6 +199,12 @@ class ModelService:
             raise NameTaken(
                 f"“{name}” is an alias already.", param="name", hint="Take another name, or delete the alias."
             )
+
+
+async def _known_kind(provider: Provider, upstream_model: str) -> str | None:
+    """What the catalogue says that the model makes, if it is one of the two that requests are told apart by."""
+    known = await asyncio.to_thread(classes.known_ability, provider, upstream_model)
+    return known.kind if known is not None and known.kind in {"chat", "embedding"} else None
 
 
 def _settings(fields: Mapping[str, Any]) -> dict[str, Any]:

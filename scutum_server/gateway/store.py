@@ -103,6 +103,9 @@ FROM aliases a
 WHERE (%(name)s::text IS NULL OR a.name = %(name)s) AND (%(after)s::text IS NULL OR a.name > %(after)s)
 ORDER BY a.name LIMIT %(limit)s
 """
+AUTOMATIC_ALIASES = """
+SELECT name, targets, settings FROM aliases WHERE settings -> 'automatic' = 'true' ORDER BY name FOR UPDATE
+"""
 ALIAS_PUT = """
 INSERT INTO aliases (name, targets, settings) VALUES (%(name)s, %(targets)s, %(settings)s)
 ON CONFLICT (name) DO UPDATE SET targets = excluded.targets, settings = excluded.settings, updated_at = now()
@@ -251,6 +254,15 @@ class GatewayStore:
     async def put_alias(self, name: str, targets: list[str], routing: Routing) -> None:
         settings = Jsonb(msgspec.to_builtins(routing))
         await self._conn.execute(ALIAS_PUT, {"name": name, "targets": targets, "settings": settings})
+
+    async def automatic_aliases(self) -> list[Alias]:
+        """Those whose targets nobody has set, locked until the transaction ends."""
+        rows = await self._rows(AUTOMATIC_ALIASES, {})
+        return [_alias(row | {"resolves_to": row["targets"][0]}) for row in rows]
+
+    async def all_providers(self) -> list[Provider]:
+        rows = await self._rows(PROVIDERS, {"id": None, "limit": None, "after": None})
+        return [Provider(**row) for row in rows]
 
     async def delete_alias(self, name: str) -> None:
         await self._conn.execute(ALIAS_DELETE, {"name": name})

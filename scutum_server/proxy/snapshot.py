@@ -244,7 +244,7 @@ class Snapshot:
             provider=provider,
             price=price,
             tariff=charge,
-            window=_window(provider, row),
+            window=_window(seller(provider.kind, account["settings"]), provider.base_url, row),
             created=int(row["created_at"].timestamp()),
             head=head.encode("ascii"),
             simulated=simulated,
@@ -271,11 +271,11 @@ class Snapshot:
         return self._pricers[key]
 
 
-def _window(provider: Provider, row: Row) -> int | None:
+def _window(whose: str, base_url: str | None, row: Row) -> int | None:
     if row["settings"].get("price") is not None:
         # The catalogue is not loaded for models that have their price from elsewhere.
         return None
-    return window(provider_kind=provider.kind, base_url=provider.base_url, upstream_model=row["upstream_model"])
+    return window(provider_kind=whose, base_url=base_url, upstream_model=row["upstream_model"])
 
 
 def _plan(name: str, row: Row, groups: Mapping[str, Sequence[Deployment]]) -> Plan:

@@ -60,9 +60,8 @@ Pricer = Callable[[Tokens], Cost]
 def pricer(*, provider_kind: str, base_url: str | None, upstream_model: str, override: Price | None) -> Pricer:
     """A function of tokens for one deployment, made with the snapshot; about a microsecond a call, and it never fails.
 
-    `vendor` is the LiteLLM library's word for a provider that it calls at the provider's own address.
-    A model that is not in the catalogue costs 0 with source "unknown"; so does every model behind a base URL that the
-    catalogue does not know, since a name alone does not tell whose price holds.
+    `provider_kind` is as `seller` gives it. A model that is not in the catalogue costs 0 with source "unknown"; so does
+    every model behind a base URL that the catalogue does not know, since a name alone does not tell whose price holds.
     """
     if provider_kind == "sim":
         simulated = Cost(0, "simulated")

@@ -39,7 +39,8 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """How an alias goes about its targets: the shape of `aliases.settings`.
 
     `weights` has one number per target. `retries` counts further tries at a deployment that failed in a passing way.
-    `first_byte_ms` holds for each try, `total_ms` for the whole request with all its tries.
+    `first_byte_ms` holds for each try, `total_ms` for the whole request with all its tries. The targets of one that is
+    `automatic` are chosen anew whenever models come or go; an operator who sets it ends that.
     """
 
     strategy: Strategy = "ordered"
@@ -47,6 +48,7 @@ class Routing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     retries: Annotated[int, Meta(ge=0, le=10)] = 1
     first_byte_ms: Timeout | None = None
     total_ms: Timeout | None = None
+    automatic: bool = False
 
 
 class HttpOptions(Struct, frozen=True, forbid_unknown_fields=True):

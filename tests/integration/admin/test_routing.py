@@ -25,7 +25,7 @@ async def test_an_alias_keeps_how_it_routes(admin: Admin) -> None:
     await admin.make("/models", name="other", provider="sim")
     body = {"targets": ["sim", "other"], "strategy": "weighted", "weights": [3, 1], "retries": 2, "total_ms": 60_000}
     alias = await put(admin, "fast", **body)
-    assert alias == body | {"name": "fast", "resolves_to": "sim", "first_byte_ms": None}
+    assert alias == body | {"name": "fast", "resolves_to": "sim", "first_byte_ms": None, "automatic": False}
     assert alias in (await admin.get("/aliases"))["items"]
     assert admin.config("alias", "fast") == 2
     assert await put(admin, "fast", **body) == alias
@@ -163,3 +163,53 @@ async def test_the_state_of_breakers(admin: Admin, redis_settings) -> None:
     assert (model["breaker"]["state"], model["breaker"]["reason"]) == ("open", "500")
     assert other["breaker"]["state"] == "half-open"
     assert (await admin.get(f"/models/{model['id']}"))["breaker"] == model["breaker"]
+
+
+async def test_the_catalogue_says_what_models_can_do(admin: Admin) -> None:
+    items = {item["model"]: item for item in (await admin.get("/catalog", provider="openai"))["items"]}
+    assert (items["gpt-4o"]["kind"], set(items["gpt-4o"]["can"])) == ("chat", {"tools", "vision", "schema"})
+    assert items["text-embedding-3-small"]["kind"] == "embedding"
+    assert "reasoning" in items["o3"]["can"]
+    assert (await admin.get("/catalog", provider="vertex"))["items"] == (await admin.get("/catalog", provider="gemini"))["items"]
+
+
+async def aliases(admin: Admin) -> dict[str, list[str]]:
+    return {alias["name"]: alias["targets"] for alias in (await admin.get("/aliases"))["items"]}
+
+
+async def test_a_model_of_the_catalogue_is_added_by_its_name_alone(admin: Admin) -> None:
+    nobody = await admin.fails("POST", "/models", 400, "invalid_field", json={"name": "gpt-4o-mini"})
+    assert nobody["errors"][0]["field"] == "provider"
+    await admin.make("/providers", name="openai", kind="openai", api_key=KEY)
+    await admin.make("/providers", name="google", kind="gemini", api_key=KEY)
+    made = await admin.make("/models", name="gpt-4o-mini")
+    assert (made["provider"], made["kind"]) == ("openai", "chat")
+    assert (await admin.make("/models", name="gemini-2.5-flash"))["provider"] == "google"
+    assert (await admin.make("/models", name="small", upstream_model="text-embedding-3-small"))["kind"] == "embedding"
+    await admin.make("/providers", name="second", kind="openai", api_key=KEY)
+    several = await admin.fails("POST", "/models", 400, "invalid_field", json={"name": "gpt-4o"})
+    assert "openai, second" in several["detail"]
+
+
+async def test_aliases_follow_the_models_until_somebody_sets_them(admin: Admin) -> None:
+    await admin.make("/providers", name="openai", kind="openai", api_key=KEY)
+    await admin.make("/models", name="gpt-4o-mini")
+    assert set(map(tuple, (await aliases(admin)).values())) == {("gpt-4o-mini",)}
+    await admin.make("/models", name="text-embedding-3-small")
+    await admin.make("/models", name="o3")
+    now = await aliases(admin)
+    assert (now["fast"], now["powerful"], now["reasoning"]) == (
+        ["gpt-4o-mini", "o3"], ["o3", "gpt-4o-mini"], ["o3", "gpt-4o-mini"],
+    )  # fmt: skip
+    assert admin.config("alias", "fast") == 3
+    (alias,) = [each for each in (await admin.get("/aliases"))["items"] if each["name"] == "fast"]
+    assert alias["automatic"]
+    assert not (await put(admin, "fast", targets=["o3"]))["automatic"]
+    await admin.call("PATCH", "/models/o3", json={"price": {"input_nano": 1, "output_nano": 1}})
+    now = await aliases(admin)
+    assert (now["fast"], now["cost-effective"], now["powerful"]) == (["o3"], ["o3", "gpt-4o-mini"], ["gpt-4o-mini", "o3"])
+    await admin.call("DELETE", "/providers/openai?cascade=true")
+    now = await aliases(admin)
+    assert (now["fast"], now["smart"]) == (["o3"], ["sim"]), "what an operator has set stays as it is"
+    trail = [row for row in admin.audit("alias.update") if row["resource_id"] == "smart"]
+    assert trail[-1]["diff"]["after"]["targets"] == ["sim"]
