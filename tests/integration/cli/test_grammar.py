@@ -20,7 +20,7 @@ HEAVY = {"textual", "scutum_server", "pydantic", "rich", "httpx", "fastapi", "ya
         (("teams", "lst"), "did you mean: scutum teams list"),
         (("frobnicate",), "next: scutum --help"),
         (("teams", "show"), "scutum teams show needs TEAM."),
-        (("models", "add", "x"), "scutum models add needs --provider."),
+        (("context", "add", "x"), "scutum context add needs --admin-url."),
         (("teams", "list", "--limt", "3"), "did you mean: --limit"),
         (("teams", "list", "--limit", "three"), "--limit takes a whole number"),
         (("teams", "list", "--limit"), "--limit needs a value."),
