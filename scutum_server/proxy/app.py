@@ -11,7 +11,7 @@ from scutum_server.errors import InvalidInput, NotFound, Unavailable
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy import exposition, pipeline
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX, of_object
+from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX, allowed, of_object
 from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
 from scutum_server.proxy.gateway import Gateway
 from scutum_server.wire.errors import body_of, render, shape_of
@@ -53,8 +53,9 @@ class App:
                 call, NotFound(f"There is nothing at {path[:200].decode('latin-1')}: the API is below /v1.")
             )
         elif scope["method"] != endpoint.method:
-            call.extra_head += b"allow: %b\r\n" % endpoint.method.encode()
-            pipeline.refuse(call, MethodNotAllowed(f"{endpoint.route} takes {endpoint.method} requests only."))
+            methods = allowed(path, endpoint)
+            call.extra_head += b"allow: %b\r\n" % methods.encode()
+            pipeline.refuse(call, MethodNotAllowed(f"This path takes {methods.replace(', ', ' and ')} requests only."))
         elif not gateway.feed.usable:
             pipeline.refuse(call, _not_ready(gateway))
         else:

@@ -148,11 +148,20 @@ OBJECTS: Final[dict[bytes, dict[str, Endpoint]]] = {
 
 
 def of_object(path: bytes, method: str) -> Endpoint | None:
-    """The endpoint of a path that has an id or several methods; for a wrong method, one that tells the right one."""
+    """The endpoint of a path that has an id or several methods; for a wrong method, any of the path's."""
     if not path.startswith((b"/v1/files", b"/v1/batches", b"/v1/responses/")):
         return None
+    methods = _methods(path)
+    return methods.get(method) or next(iter(methods.values()), None)
+
+
+def allowed(path: bytes, endpoint: Endpoint) -> str:
+    """The methods that a path takes."""
+    return ", ".join(_methods(path)) or endpoint.method
+
+
+def _methods(path: bytes) -> dict[str, Endpoint]:
     parts = path.removeprefix(b"/v1/").split(b"/")
     if len(parts) > 1 and parts[1]:
         parts[1] = b"*"
-    methods = OBJECTS.get(b"/".join(parts), {})
-    return methods.get(method) or next(iter(methods.values()), None)
+    return OBJECTS.get(b"/".join(parts), {})

@@ -92,8 +92,11 @@ def _decode(body: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(body, kind)
     except msgspec.ValidationError as error:
+        told = str(error).partition(" - at ")[0]
         where = re.search(r"`\$\.?([^`]*)`|field `([^`]+)`", str(error))
-        raise BadRequest(str(error), (where[1] or where[2]) if where else None) from None
+        param = (where[1] or where[2]) if where else None
+        named = f"The field `{param}`" if param else "The request"
+        raise BadRequest(f"{named} cannot be used: {told[:1].lower()}{told[1:]}.", param) from None
 
 
 def decode_chat(body: dict[str, Any]) -> ChatRequest:

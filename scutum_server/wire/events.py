@@ -24,23 +24,32 @@ class Splitter:
     __slots__ = ("_limit", "_tail")
 
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
-        self._tail = b""
+        self._tail = bytearray()
         self._limit = limit
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The events that are complete now, with their blank lines; raises UpstreamError for one beyond all bounds."""
-        data = self._tail + data
+        if self._tail:
+            seam = max(0, len(self._tail) - 3)  # what is held has no end in it: one may begin in its last bytes
+            self._tail += data
+            if _END.search(self._tail, seam) is None:
+                self._check()
+                return
+            data = bytes(self._tail)
         start = 0
         for found in _END.finditer(data):
             yield data[start : found.end()]
             start = found.end()
-        self._tail = data[start:]
+        self._tail = bytearray(data[start:])
+        self._check()
+
+    def _check(self) -> None:
         if len(self._tail) > self._limit:
             raise UpstreamError("The provider sent an event that is too large.", code="upstream_bad_answer")
 
     def rest(self) -> bytes:
         """What is left when the stream ended without the last blank line: an event, or nothing."""
-        rest, self._tail = self._tail, b""
+        rest, self._tail = bytes(self._tail), bytearray()
         return rest + b"\n\n" if rest.strip() else b""
 
 

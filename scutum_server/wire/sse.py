@@ -55,14 +55,19 @@ class ChatStream:
         self.received = 0
         self._first = 0
         self._show_usage = show_usage
-        self._tail = b""
+        self._tail = bytearray()
 
     def feed(self, data: bytes) -> bytes:
         """The bytes that may go to the client now; raises UpstreamError for an event beyond all bounds."""
         if self.done or self.garbage:
             return b""
         if self._tail:
-            data, self._tail = self._tail + data, b""
+            seam = max(0, len(self._tail) - 3)  # what is held has no end in it: one may begin in its last bytes
+            self._tail += data
+            if _END.search(self._tail, seam) is None:
+                self._check_tail()
+                return b""
+            data, self._tail = bytes(self._tail), bytearray()
         if data[-2:] != b"\n\n":
             data = self._hold_back(data)
         # A key is never spelt `\"usage\"`: inside a string the quotes are escaped and these bytes do not match.
@@ -73,7 +78,7 @@ class ChatStream:
 
     def finish(self) -> bytes:
         """What is left when the provider ended its answer without the last blank line."""
-        rest, self._tail = self._tail, b""
+        rest, self._tail = bytes(self._tail), bytearray()
         return self._look(rest + b"\n\n") if rest.strip() and not self.done and not self.garbage else b""
 
     def estimate(self) -> int:
@@ -98,10 +103,13 @@ class ChatStream:
                 cut = found.end()
         else:
             cut = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
-        self._tail = data[cut:]
+        self._tail = bytearray(data[cut:])
+        self._check_tail()
+        return data[:cut]
+
+    def _check_tail(self) -> None:
         if len(self._tail) > MAX_EVENT_BYTES:
             raise UpstreamError("The provider sent an event that is too large.", code="upstream_bad_answer")
-        return data[:cut]
 
     def _look(self, data: bytes) -> bytes:
         passed: list[bytes] = []

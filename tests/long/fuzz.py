@@ -2,7 +2,7 @@
 
     python -m pytest tests/long/fuzz.py
 
-About five minutes. A failure prints what was sent; make it a case of the short one.
+About two minutes. A failure prints what was sent; make it a case of the short one.
 """
 
 from __future__ import annotations

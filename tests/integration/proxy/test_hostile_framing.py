@@ -145,6 +145,7 @@ def test_compressed_bodies_are_not_taken(proxy: Proxy, coding: str, path: str) -
 
 def test_wrong_methods_say_which_is_right(proxy: Proxy) -> None:
     for method, path, allow in (("GET", "/v1/messages", "POST"), ("DELETE", "/v1/models", "GET"),
+                                ("PUT", "/v1/files", "POST, GET"), ("POST", "/v1/files/x", "GET, DELETE"),
                                 ("POST", "/health/live", "GET, HEAD"), ("PUT", "/metrics", "GET, HEAD")):  # fmt: skip
         status, headers, _ = proxy.request(method, path, key=MASTER_KEY)
         assert (status, headers["allow"]) == (405, allow)

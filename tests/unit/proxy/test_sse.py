@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scutum_server.errors import UpstreamError
+from scutum_server.wire.events import Splitter
 from scutum_server.wire.sse import MAX_EVENT_BYTES, ChatStream
 
 USAGE = {"prompt_tokens": 4, "completion_tokens": 9}
@@ -124,3 +125,15 @@ def test_an_event_without_data_is_left_out() -> None:
     stream = ChatStream(show_usage=True)
     assert stream.feed(b"data: \n\n" + text("a", "\n") + b"data:\n\n") == text("a", "\n")
     assert not stream.garbage
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_large_event_in_small_pieces_is_looked_through_once(end: str) -> None:
+    """Looking at all of it for each piece would take minutes, and every other client would wait for them."""
+    event = text("x" * (MAX_EVENT_BYTES - 1000), end)
+    stream = ChatStream(show_usage=True)
+    pieces = [event[at : at + 120] for at in range(0, len(event), 120)]
+    assert b"".join([stream.feed(piece) for piece in [*pieces, text("b", end)]]) + stream.finish() == event + text("b", end)
+    splitter = Splitter(2 * MAX_EVENT_BYTES)
+    found = [each for piece in [*pieces, text("b", end)] for each in splitter.feed(piece)]
+    assert b"".join([*found, splitter.rest().removesuffix(b"\n\n")]) == event + text("b", end)
