@@ -23,7 +23,11 @@ from scutum_server.proxy.exchange import SCOPE_KEY, Exchange, RequestTimeout
 from scutum_server.wire.errors import render, shape_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_FIELDS: Final = 256
+MAX_PIPELINED: Final = 64
+"""Requests that wait for one before them on their connection: 256 KiB of them would hold 20 MB."""
 DRAIN_GRACE_S: Final = 3.0
+_TOO_LARGE: Final = f"The request's head is larger than 64 KiB, or has more than {MAX_FIELDS} fields."
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 
 
@@ -72,11 +76,10 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
             return
-        if self._framing > MAX_HEAD_BYTES:
-            if self._head_open:
-                self._refuse(HeadTooLarge("The request's head is larger than 64 KiB."))
-            else:
-                self.send_400_response("")
+        if self._head_open and (self._framing > MAX_HEAD_BYTES or len(self.headers) > MAX_FIELDS):
+            self._refuse(HeadTooLarge(_TOO_LARGE))
+        elif self._framing > MAX_HEAD_BYTES:
+            self.send_400_response("")
         elif self._head_timer is None and (self._head_open or (self.running is None and not self._idle_since)):
             # A head has begun, or a body that was answered before its end goes on, or it is blank lines.
             self._head_timer = self.loop.call_later(self.head_seconds, self._head_late)
@@ -163,8 +166,11 @@ class Protocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         version = self.parser.get_http_version()
-        if version not in _VERSIONS:
+        if version not in _VERSIONS or len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError(version)  # the parser turns it into its own error
+        if len(self.headers) > MAX_FIELDS:
+            self._refuse(HeadTooLarge(_TOO_LARGE))
+            raise ValueError(MAX_FIELDS)
         url = self.url
         if url[:1] == b"/":
             path, _, query = url.partition(b"?")

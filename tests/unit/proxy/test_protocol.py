@@ -14,7 +14,7 @@ import uvicorn
 
 from scutum_server.errors import ScutumError
 from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
-from scutum_server.proxy.protocol import Protocol
+from scutum_server.proxy.protocol import MAX_PIPELINED, Protocol
 
 
 class ShortExchange(Exchange):
@@ -293,3 +293,24 @@ async def test_refusals_before_any_endpoint_are_in_the_format_of_the_path(port: 
         got = await talk(port, b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n bad\r\n\r\n")
         assert got.startswith(b"HTTP/1.1 400 ")
         assert kind in got
+
+
+async def test_many_requests_at_once_on_a_connection_end_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST * MAX_PIPELINED)
+    for _ in range(MAX_PIPELINED):
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 5)).startswith(b"HTTP/1.1 200 ")
+    writer.write(REQUEST * 10 * MAX_PIPELINED)
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        got = await asyncio.wait_for(reader.read(), 10)
+    assert got.count(b"HTTP/1.1 ") <= MAX_PIPELINED
+    writer.close()
+
+
+@pytest.mark.parametrize(("count", "end", "status"), [(250, b"\r\n", b"200"), (260, b"\r\n", b"431"), (260, b"", b"431")])
+async def test_a_head_has_so_many_fields(port: int, count: int, end: bytes, status: bytes) -> None:
+    fields = b"".join(b"a:\r\n" for _ in range(count))
+    got = await talk(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + end)
+    assert got.startswith(b"HTTP/1.1 %b " % status)
+    assert got.count(b"HTTP/1.1 ") == 1
