@@ -10,6 +10,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import sys
+import termios
 from typing import Any, Final
 
 import httptools
@@ -59,7 +63,7 @@ class Protocol(HttpToolsProtocol):
         self._idle_since = 0.0
         """When the last answer was complete; 0 while a request is on its way."""
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._unwritten = 0
+        self._untaken = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -255,12 +259,25 @@ class Protocol(HttpToolsProtocol):
 
     def _watch_writing(self) -> None:
         if self._write_timer is None and self.transport.get_write_buffer_size():
-            self._unwritten = self.transport.get_write_buffer_size()
+            self._untaken = self._not_taken()
             self._write_timer = self.loop.call_later(self.write_seconds, self._written)
+
+    def _not_taken(self) -> int:
+        """Bytes that the client has not taken, in our buffer and in the kernel's."""
+        size = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError, ValueError):  # the socket is closed already
+            file = self.transport.get_extra_info("socket").fileno()
+            size += int.from_bytes(fcntl.ioctl(file, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return size
+
+    def _stop_watching(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
     def _written(self) -> None:
         self._write_timer = None
-        if 0 < self.transport.get_write_buffer_size() == self._unwritten:
+        if self.transport.get_write_buffer_size() and self._not_taken() == self._untaken:
             self.transport.abort()
         else:
             self._watch_writing()
@@ -274,8 +291,7 @@ class Protocol(HttpToolsProtocol):
         self._head_in_time()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
+        self._stop_watching()
         self.pipeline.clear()
         exchange, self.running = self.running, None
         if exchange is not None and not exchange.response_complete:
@@ -284,6 +300,7 @@ class Protocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._stop_watching()
         if self.running is not None and self.running.on_writable is not None:
             self.running.on_writable()
 
