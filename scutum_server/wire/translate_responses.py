@@ -86,6 +86,8 @@ def _conversation(request: Document, dropped: list[str]) -> list[Document]:
             found = unsealed(item.get("encrypted_content"))
             thoughts += found
             dropped += [] if found else ["input.reasoning"]
+        elif kind == "item_reference" and str(item.get("id")).startswith("rs_"):
+            dropped.append("input.reasoning")
         else:
             raise impossible(f"An input item of the type {kind!r}", where, FORMAT)
     return messages

@@ -8,8 +8,8 @@ from typing import Any
 import openai
 import pytest
 from tests.fixtures.openai_schema import validate
+from tests.fixtures.vendors.world import World
 from tests.integration.clients.asked import BOTH, CHAT_TOOLS, PNG, Person
-from tests.integration.clients.conftest import World
 
 EVERYWHERE = ["chat", "gpt-5", "open-weights", "claude", "claude-newest", "claude-old", "sim"]
 HELLO: list[Any] = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Say exactly: alpha beta"}]

@@ -6,8 +6,8 @@ from typing import Any
 
 import anthropic
 import pytest
+from tests.fixtures.vendors.world import World
 from tests.integration.clients.asked import BOTH, MESSAGES_TOOLS, PNG, Guest
-from tests.integration.clients.conftest import World
 
 EVERYWHERE = ["claude", "claude-newest", "claude-old", "chat", "gpt-5", "open-weights", "sim"]
 NATIVE = ["claude", "claude-newest", "claude-old"]

@@ -9,8 +9,8 @@ import openai
 import pytest
 from tests.fixtures.openai_schema import validate
 from tests.fixtures.servers import wait_until
+from tests.fixtures.vendors.world import World
 from tests.integration.clients.asked import BOTH, PNG, RESPONSES_TOOLS, Person
-from tests.integration.clients.conftest import World
 
 EVERYWHERE = ["responses", "chat", "gpt-5", "open-weights", "claude", "claude-newest", "claude-old", "sim"]
 SAY = "Say exactly: alpha beta"

@@ -320,7 +320,10 @@ async def test_what_must_not_be_lost_is_refused(
 async def test_what_cannot_be_said_is_listed(proxy: Proxy, upstream: Upstream, place: tuple[str, str]) -> None:
     kind, model = place
     says(upstream, kind, "hi", streams=False)
-    given = [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "hello"}]
+    given = [
+        {"type": "reasoning", "id": "rs_1", "summary": []}, {"type": "item_reference", "id": "rs_2"},
+        {"role": "user", "content": "hello"},
+    ]  # fmt: skip
     status, headers, _ = await ask(
         proxy, model, input=given, store=True, truncation="auto", text={"verbosity": "low"}, reasoning={"effort": "low"},
         include=["file_search_call.results", "bad\r\nname"],
