@@ -121,8 +121,11 @@ def _user_name() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:40]
 
 
-def complete(config: HostConfig, key: str, logs: str = "scutum logs proxy", model: str = "fast") -> Completion:
-    """Sends one chat request through the proxy, and waits a moment for a key that was made just now."""
+def complete(config: HostConfig, key: str, logs: str = "scutum logs proxy", model: str = "sim") -> Completion:
+    """Sends one chat request through the proxy, and waits a moment for a key that was made just now.
+
+    The simulator answers at no cost; where an operator has removed it, `fast` does, whatever it leads to.
+    """
     body = {"model": model, "messages": [{"role": "user", "content": _QUESTION}]}
     deadline = time.monotonic() + 10
     while True:
@@ -130,6 +133,9 @@ def complete(config: HostConfig, key: str, logs: str = "scutum logs proxy", mode
         status, headers, answer = _call(config, "POST", "/v1/chat/completions", key, body)
         if status == 200:
             break
+        if status == 404 and body["model"] != "fast":
+            body["model"] = "fast"
+            continue
         if time.monotonic() > deadline:
             reason = (answer.get("error") or {}).get("message") or answer.get("detail") or f"it answered {status}"
             raise CliError(

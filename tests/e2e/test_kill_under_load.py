@@ -35,7 +35,7 @@ class Load:
             thread.start()
 
     def _client(self, number: int) -> None:
-        body = json.dumps({"model": "fast", "stream": number % 2 == 1, "messages": [{"role": "user", "content": "hi"}]})
+        body = json.dumps({"model": "sim", "stream": number % 2 == 1, "messages": [{"role": "user", "content": "hi"}]})
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         while not self.stop.wait(0.01):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -51,6 +51,8 @@ def test_a_newcomer_connects_a_real_model_and_sees_what_it_used(installed: Insta
     installed.ok("models", "add", "smollm2", "--provider", "local-llm")
     tested = json.loads(installed.ok("providers", "test", "local-llm", "-o", "json"))
     assert tested["ok"] is True
+    aliases = json.loads(installed.ok("aliases", "-o", "json"))["items"]
+    assert {alias["resolves_to"] for alias in aliases} == {"smollm2"}, "the usual names lead to the first real model"
     key = installed.ok("keys", "create", "real-model-app").strip()
 
     client = openai.OpenAI(base_url=f"http://127.0.0.1:{installed.proxy_port}/v1", api_key=key, max_retries=0)
@@ -91,7 +93,7 @@ def test_a_revoked_key_is_refused_within_a_second_and_says_nothing_of_why(instal
 
     def refusal() -> str | None:
         try:
-            client.chat.completions.create(model="fast", messages=QUESTION)
+            client.chat.completions.create(model="sim", messages=QUESTION)
         except openai.AuthenticationError as error:
             return error.message
         return None
@@ -100,7 +102,7 @@ def test_a_revoked_key_is_refused_within_a_second_and_says_nothing_of_why(instal
     revoked = refusal()
     never = openai.OpenAI(base_url=client.base_url, api_key="sk-scutum-never-issued", max_retries=0)
     with pytest.raises(openai.AuthenticationError) as unknown:
-        never.chat.completions.create(model="fast", messages=QUESTION)
+        never.chat.completions.create(model="sim", messages=QUESTION)
     client.close()
     never.close()
     assert revoked == unknown.value.message

@@ -13,7 +13,7 @@ import pytest
 from scutum_cli import settings
 from scutum_cli.host import first_answer
 from scutum_cli.host.config import HostConfig
-from tests.integration.cli.conftest import Gateway
+from tests.integration.cli.conftest import Cli, Gateway
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_another_configuration_gets_a_key_of_its_own_and_revokes_none(
     for key in keys:
         assert first_answer.complete(host, key).text
     assert json.loads(settings.path().read_text())["contexts"]["local"]["key"] == keys[-1]
+
+
+def test_without_the_simulator_the_first_answer_comes_from_fast(
+    gateway: Gateway, host: HostConfig, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("aliases", "set", "fast", "sim")
+    use_config(monkeypatch, tmp_path / "first")
+    context = first_answer.ensure_context(gateway.home, host)
+    first_answer.ensure_key(context, host)
+    assert first_answer.complete(host, context.key or "", model="removed").provider == "sim"
 
 
 def test_a_second_install_leaves_the_context_in_use_alone(
