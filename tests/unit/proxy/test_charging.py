@@ -167,7 +167,7 @@ def test_responses_with_searches() -> None:
     [("gpt-5", "openai"), ("gpt-audio", "openai"), ("claude-sonnet-4-5", "anthropic"), ("claude-fable-5-2", "anthropic")],
 )
 @given(data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_what_a_budget_sets_aside_covers_every_way_to_be_charged(model: str, kind: str, data: st.DataObject) -> None:
     price = pricer(provider_kind=kind, base_url=None, upstream_model=model, override=None)
     asked = data.draw(st.sampled_from([None, ("service_tier", "priority"), ("service_tier", "flex"), ("speed", "fast")]))
