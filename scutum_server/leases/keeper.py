@@ -21,7 +21,7 @@ from scutum_server.infra.windows import FOREVER, bounds
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.ledger import SUFFIX, Ledger, Void
 from scutum_server.leases.models import Meter
-from scutum_server.leases.queue import MEMORY_MS, Need, Queue, Take, Waiter
+from scutum_server.leases.queue import EARLY_MS, MEMORY_MS, Need, Queue, Take, Waiter
 from scutum_server.leases.recovery import HandOver, Recovery
 from scutum_server.leases.store import BEAT_MS, FRESH_MS, Ask, Granted, Holding, LeaseStore
 from scutum_server.leases.succession import take_over
@@ -305,7 +305,8 @@ class Keeper:
         if answer.code == "ok":
             lease.grant(answer.units, answer.left)
         elif answer.code == "early":
-            lease.end, lease.ask_at = 0, now + answer.units
+            # A little ahead of Redis, or its clock was set back: then the window is an earlier one.
+            lease.end, lease.ask_at = 0, now + min(answer.units, EARLY_MS)
         elif answer.code == "late":
             lease.end = 0
         elif answer.code == "settling":

@@ -11,6 +11,7 @@ from scutum_server.leases.models import Meter
 
 WORDS: Final = 32
 """Of 8 bytes, in a slot of the ledger; the first two are granted and unused."""
+_PAST: Final = 3
 PREFETCH: Final = 16
 """Slices of at least so many units are renewed when a quarter is left; smaller ones are too near the limit."""
 
@@ -58,6 +59,7 @@ class Lease:
         "left",
         "low",
         "meter",
+        "past",
         "refused_need",
         "refused_reserved",
         "refused_until",
@@ -75,6 +77,8 @@ class Lease:
         self.ledger = ledger
         self.at = at
         self.word = at * WORDS + 1
+        self.past: dict[int, tuple[int, int]] = {}
+        """What was taken and what still ran in the latest windows, by their start: Redis' clock may be set back."""
         self.start = -1
         self.end = 0
         self.granted = 0
@@ -100,8 +104,13 @@ class Lease:
 
     def roll(self, start: int, end: int) -> None:
         """Begins a window; what is left of the former one has lapsed. Slots have one window, without an end."""
+        if self.start >= 0:
+            self.past[self.start] = (self.granted - self.unused, self.reserved)
+            if len(self.past) > _PAST:
+                del self.past[min(self.past)]
         self.start, self.end = start, end
-        self.granted = self.unused = self.reserved = self.told = self.left = 0
+        self.granted, self.reserved = self.past.pop(start, (0, 0))
+        self.unused = self.told = self.left = 0
         self.low = -1
         self.refused_need, self.refused_until = FOREVER, 0.0
         self.scarce_until = self.ask_at = 0.0
@@ -136,10 +145,10 @@ class Lease:
     def settle(self, reserved: int, actual: int, at: float) -> None:
         """Ends a reservation made at time `at`: the difference is free again, or owed.
 
-        What was reserved in a former window lapsed with it. Tokens beyond a reservation come out of unused units or
+        What was reserved in another window lapsed with it. Tokens beyond a reservation come out of unused units or
         out of the next window; money beyond one was spent, whatever the budget says, and Redis is told.
         """
-        if at < self.start:
+        if at < self.start or 0 < self.end <= at:
             if self.meter.unit == "tokens":
                 self.owe(actual - reserved)
             return

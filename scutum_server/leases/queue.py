@@ -14,6 +14,8 @@ from scutum_server.leases.lease import Lease, Refusal
 
 RECALL_MS: Final = 50.0
 """How long a request waits for others to return what they do not use."""
+EARLY_MS: Final = 20.0
+"""How long to wait when a window has not begun by Redis' clock."""
 MEMORY_MS: Final = {"slots": 1_000.0, "money": 1_000.0}
 """How long a refusal is remembered where others' requests may end at any moment; other units: until the window ends."""
 

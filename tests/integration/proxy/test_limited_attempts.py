@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from scutum_server.infra.crypto import key_hash
 from tests.fixtures.gateway import Proxy
-from tests.fixtures.upstream import COMPLETION, Upstream, answer
+from tests.fixtures.upstream import COMPLETION, Request, Upstream, answer
 from tests.integration.proxy.test_limits import limited, ruled, wait_for_room  # noqa: F401
 
 DEAR = {"input_nano": 1_000, "output_nano": 1_000_000, "cached_nano": 1_000}
@@ -88,6 +90,42 @@ async def test_a_budget_too_small_for_the_dear_model_buys_the_cheap_one(two: tup
     status, headers, _ = await asyncio.to_thread(lambda: proxy.chat("both", key=key, max_tokens=100))
     assert (status, headers["x-scutum-attempts"]) == (200, "dear/dear:limited, cheap/cheap:200")
     assert not first.requests
+
+
+async def test_falling_back_to_a_dearer_model_breaks_no_budget(two: tuple[Proxy, Upstream, Upstream]) -> None:
+    proxy, dear, cheap = two
+    key, amount = proxy.rows.key(), 200_000_000
+    proxy.rows.alias("up", "cheap", "dear", retries=0)
+    proxy.rows.budget(amount_nano_usd=amount)
+    await asyncio.to_thread(ruled, proxy, key)
+    charged = 0
+
+    async def generates_all(request: Request, _: Any, writer: asyncio.StreamWriter) -> None:
+        nonlocal charged
+        given = request.json["max_tokens"]
+        charged += 7 * DEAR["input_nano"] + given * DEAR["output_nano"]
+        usage = {"prompt_tokens": 7, "completion_tokens": given, "total_tokens": 7 + given}
+        writer.write(answer(COMPLETION | {"usage": usage}))
+        await writer.drain()
+
+    cheap.says(answer({"error": {"message": "no"}}, 503))
+    dear.handler = generates_all
+
+    def client(_: int) -> set[str]:
+        codes: set[str] = set()
+        while "budget_exceeded" not in codes:
+            status, _, body = proxy.chat("up", key=key, max_tokens=40)
+            if status != 200:
+                # The cheap model's failure is told where the dear one could not be paid for.
+                codes.add(json.loads(body)["error"]["code"] or "no")
+                if status == 503 and charged > 0.85 * amount:
+                    return codes
+        return codes
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        codes = await asyncio.gather(*(asyncio.get_running_loop().run_in_executor(pool, client, each) for each in range(8)))
+    assert 0.85 * amount < charged <= amount, codes
+    assert min(request.json["max_tokens"] for request in dear.requests) < 40, "the last of the money buys less"
 
 
 def _id_of(proxy: Proxy, key: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -30,6 +32,8 @@ class Worker:
         self.lease = Lease(meter, self.page, 0)
         self.lease.roll(window * 1000, (window + 1) * 1000)
         self.running: list[tuple[int, int]] = []
+        self.used: Counter[int] = Counter()
+        """By window."""
         self.deaf = False
         """Its answers from Redis are lost: what was granted is not known here until it is told anew."""
 
@@ -37,15 +41,22 @@ class Worker:
 class Fleet(RuleBasedStateMachine):
     """Redis as a dict of what each holder is counted for; workers that come and go."""
 
-    @initialize(capacity=st.integers(1, 2000), workers=st.integers(1, 5))
+    @initialize(capacity=st.integers(1, 2000), workers=st.integers(1, 3))
     def start(self, capacity: int, workers: int) -> None:
         self.meter = Meter(id="m", unit="tokens", period="second", capacity=capacity)
-        self.window = 1
-        self.counted: dict[int, int] = {}
+        self.window = 2
+        self.latest = 2
+        self.set_back = False
+        self.books: dict[int, dict[int, int]] = {2: {}}
         self.workers = {name: Worker(self.meter, self.window) for name in range(workers)}
         self.next = workers
-        self.spent = 0
-        """Units of this window that were really used, by the living and by the dead."""
+        self.spent = {2: 0}
+        """Units of each window that were really used, by the living and by the dead."""
+
+    @property
+    def counted(self) -> dict[int, int]:
+        """What Redis counts for whom in the present window."""
+        return self.books[self.window]
 
     def tell(self, name: int) -> None:
         self.counted[name] = self.workers[name].lease.granted
@@ -74,7 +85,8 @@ class Fleet(RuleBasedStateMachine):
     @rule(data=st.data(), need=st.integers(1, 300))
     def reserve(self, data: st.DataObject, need: int) -> None:
         worker = self.workers[self.pick(data)]
-        if worker.lease.has(need, self.window * 1000):
+        need = min(need, worker.lease.unused)
+        if need and worker.lease.has(need, self.window * 1000):
             worker.lease.reserve(need)
             worker.running.append((need, self.window))
 
@@ -85,8 +97,9 @@ class Fleet(RuleBasedStateMachine):
             reserved, window = worker.running.pop(0)
             actual = int(reserved * share)
             worker.lease.settle(reserved, actual, window * 1000 + 1)
-            if window == self.window:
-                self.spent += actual
+            worker.used[window] += actual
+            if window in self.spent:
+                self.spent[window] += actual
 
     @rule(data=st.data())
     def recall(self, data: st.DataObject) -> None:
@@ -101,17 +114,44 @@ class Fleet(RuleBasedStateMachine):
         # A successor knows only the ledger: what was in flight is spent.
         if name in self.counted:
             self.counted[name] = worker.page.granted - worker.page.unused
-        self.spent += sum(units for units, window in worker.running if window == self.window)
+        for units, window in worker.running:
+            if window in self.spent:
+                self.spent[window] += units
         self.workers[self.next] = Worker(self.meter, self.window)
         self.next += 1
 
     @rule()
     def next_window(self) -> None:
-        self.window += 1
-        self.counted.clear()
-        self.spent = 0
+        self._turn(self.window + 1)
+
+    @rule()
+    def clock_is_set_back(self) -> None:
+        """By a window at most: Redis keeps those of the last minute."""
+        self.set_back = True
+        self._turn(max(self.latest - 1, 2))
+
+    @rule(data=st.data(), need=st.integers(1, 300))
+    def clock_wobbles_while_requests_run(self, data: st.DataObject, need: int) -> None:
+        """Into the next window and back, with something begun on either side."""
+        name = self.pick(data)
+        for turn in (self.window, self.latest + 1, self.latest):
+            self._turn(turn)
+            lease = self.workers[name].lease
+            lease.grant(self.ask(name, need), 0)
+            taken = min(need, lease.unused)
+            lease.reserve(taken)
+            self.workers[name].running.append((taken, turn))
+        self.set_back = True
+
+    def _turn(self, window: int) -> None:
+        self.window, self.latest = window, max(self.latest, window)
+        self.books.setdefault(window, {})
+        self.spent.setdefault(window, 0)
+        for book in (self.books, self.spent):
+            book.pop(self.latest - 2, None)
         for worker in self.workers.values():
-            worker.lease.roll(self.window * 1000, (self.window + 1) * 1000)
+            if worker.lease.start != window * 1000:
+                worker.lease.roll(window * 1000, (window + 1) * 1000)
 
     @rule(data=st.data(), need=st.integers(1, 300))
     def nothing_is_refused_while_it_is_free(self, data: st.DataObject, need: int) -> None:
@@ -120,29 +160,33 @@ class Fleet(RuleBasedStateMachine):
         for each, worker in self.workers.items():
             worker.lease.give_back()
             self.tell(each)
-        taken = self.spent + self._reserved()
+        taken = self.spent[self.window] + self._reserved(self.window)
         units = self.ask(name, need)
-        assert (units >= need) == (self.meter.capacity - taken >= need)
+        free = self.meter.capacity - taken >= need
+        assert units < need if not free else units >= need or self.set_back
         self.workers[name].lease.grant(units, 0)
 
-    def _reserved(self) -> int:
+    def _reserved(self, window: int) -> int:
         running = [one for worker in self.workers.values() for one in worker.running]
-        return sum(units for units, window in running if window == self.window)
+        return sum(units for units, when in running if when == window)
 
     @invariant()
     def never_above_the_limit(self) -> None:
         if not hasattr(self, "meter"):
             return
-        assert self.spent + self._reserved() <= self.meter.capacity
-        assert sum(self.counted.values()) <= self.meter.capacity
+        for window, book in self.books.items():
+            assert self.spent[window] + self._reserved(window) <= self.meter.capacity
+            assert sum(book.values()) <= self.meter.capacity
         for name, worker in self.workers.items():
             lease = worker.lease
             assert lease.unused >= 0 and lease.granted - lease.unused >= lease.reserved
             assert (worker.page.granted, worker.page.unused) == (lease.granted, lease.unused)
             assert self.counted.get(name, 0) >= lease.granted
+            running = sum(units for units, window in worker.running if window == self.window)
+            assert self.counted.get(name, 0) >= worker.used[self.window] + running
 
 
-Fleet.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Fleet.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestFleet = Fleet.TestCase
 
 
