@@ -9,11 +9,12 @@ import msgspec
 
 from scutum_server.errors import InvalidInput, NotFound, Unavailable
 from scutum_server.infra.crypto import key_hash
-from scutum_server.proxy import exposition, pipeline
+from scutum_server.proxy import pipeline
 from scutum_server.proxy.call import Call
 from scutum_server.proxy.endpoints import BY_PATH, MESSAGES, MODEL, MODEL_PREFIX, allowed, of_object
-from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
 from scutum_server.proxy.gateway import Gateway
+from scutum_server.proxy.http.exchange import SCOPE_KEY, Exchange
+from scutum_server.proxy.telemetry import exposition
 from scutum_server.wire.errors import body_of, render, shape_of
 
 OPERATORS: Final = frozenset({b"/health/live", b"/health/ready", b"/metrics", b"/openapi.json"})
@@ -27,7 +28,7 @@ class MethodNotAllowed(InvalidInput):
 
 
 class App:
-    """Serves `proxy.protocol` connections: answers are written through the scope's Exchange."""
+    """Serves the connections of `http.protocol`: answers are written through the scope's Exchange."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -24,10 +24,10 @@ from typing import Final
 
 from scutum_server.errors import InvalidInput, ScutumError, Unavailable, UpstreamError
 from scutum_server.proxy.call import Call
+from scutum_server.proxy.config.snapshot import Deployment, Plan
 from scutum_server.proxy.forward import forward
-from scutum_server.proxy.refusals import LimitReached
-from scutum_server.proxy.snapshot import Deployment, Plan
-from scutum_server.proxy.tracing import tried
+from scutum_server.proxy.limits.refusals import LimitReached
+from scutum_server.proxy.telemetry.tracing import tried
 from scutum_server.proxy.ways import Way, way_of
 from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamRefused, UpstreamTimeout
 from scutum_server.upstream.native import COUNT_TOKENS, ProviderMisconfigured

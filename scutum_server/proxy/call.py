@@ -9,17 +9,17 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
 from scutum_server.proxy.charging import plus, tokens_of
-from scutum_server.proxy.exchange import Exchange
-from scutum_server.proxy.snapshot import NOBODY
-from scutum_server.proxy.tracing import tries_of
+from scutum_server.proxy.config.snapshot import NOBODY
+from scutum_server.proxy.http.exchange import Exchange
+from scutum_server.proxy.telemetry.tracing import tries_of
 from scutum_server.upstream.catalog import Cost, Tokens
 from scutum_server.usage.models import Try, UsageRecord
 
 if TYPE_CHECKING:
-    from scutum_server.proxy.admission import Hold
+    from scutum_server.proxy.config.snapshot import Deployment, Snapshot, Team
     from scutum_server.proxy.endpoints import Endpoint
     from scutum_server.proxy.gateway import Gateway
-    from scutum_server.proxy.snapshot import Deployment, Snapshot, Team
+    from scutum_server.proxy.limits.admission import Hold
     from scutum_server.wire.chat import ChatRequest, Usage
     from scutum_server.wire.completions import CompletionsRequest
     from scutum_server.wire.embeddings import EmbeddingsRequest

@@ -8,8 +8,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from scutum_server.proxy import passthrough_batches, passthrough_files, passthrough_forms, pipeline, responses_kept
+from scutum_server.proxy import pipeline
 from scutum_server.proxy.call import Call
+from scutum_server.proxy.ids import kept as responses_kept
+from scutum_server.proxy.passthrough import batches as passthrough_batches
+from scutum_server.proxy.passthrough import files as passthrough_files
+from scutum_server.proxy.passthrough import forms as passthrough_forms
 from scutum_server.upstream import native
 from scutum_server.wire import chat, completions, embeddings, messages, passed, responses
 from scutum_server.wire.errors import Shape

@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from scutum_server.proxy.admission import capped
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.charging import asked_apart, tokens_of
+from scutum_server.proxy.config.snapshot import Deployment
 from scutum_server.proxy.estimates import raw_output
 from scutum_server.proxy.keyring import Reply
-from scutum_server.proxy.passthrough_answers import relay
-from scutum_server.proxy.snapshot import Deployment
+from scutum_server.proxy.limits.admission import capped
+from scutum_server.proxy.passthrough.answers import relay
 from scutum_server.proxy.ways import Way, dropped_header
 from scutum_server.upstream.catalog import Tokens
 from scutum_server.upstream.errors import UpstreamBadAnswer

@@ -11,21 +11,21 @@ from scutum_server.infra.crypto import SecretBox, key_hash
 from scutum_server.infra.redis import make_redis
 from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.store import LeaseStore
-from scutum_server.proxy.addresses import Throttle, TrustedProxies
-from scutum_server.proxy.admission import Admission
-from scutum_server.proxy.batch_charge import BatchWatch
 from scutum_server.proxy.breakers import Breakers
-from scutum_server.proxy.disk import SnapshotFile
+from scutum_server.proxy.config.disk import SnapshotFile
+from scutum_server.proxy.config.feed import ConfigFeed
+from scutum_server.proxy.config.scribe import Scribe
+from scutum_server.proxy.config.snapshot import Snapshot
+from scutum_server.proxy.config.store import SHAPE, ConfigStore
 from scutum_server.proxy.estimates import Estimates
-from scutum_server.proxy.feed import ConfigFeed
+from scutum_server.proxy.http.addresses import Throttle, TrustedProxies
+from scutum_server.proxy.ids.wrapped import UpstreamIds
 from scutum_server.proxy.lanes import lane_factory
-from scutum_server.proxy.metrics import Metrics
-from scutum_server.proxy.scribe import Scribe
-from scutum_server.proxy.snapshot import Snapshot
-from scutum_server.proxy.spending import Spending
-from scutum_server.proxy.store import SHAPE, ConfigStore
-from scutum_server.proxy.tracing import Tracing
-from scutum_server.proxy.upstream_ids import UpstreamIds
+from scutum_server.proxy.limits.admission import Admission
+from scutum_server.proxy.limits.spending import Spending
+from scutum_server.proxy.passthrough.batch_charge import BatchWatch
+from scutum_server.proxy.telemetry.metrics import Metrics
+from scutum_server.proxy.telemetry.tracing import Tracing
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
 from scutum_server.upstream.forward_proxy import outgoing

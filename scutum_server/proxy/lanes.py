@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from scutum_server.errors import ScutumError, UpstreamError
 from scutum_server.infra.crypto import SecretBox
+from scutum_server.proxy.config.snapshot import Row
 from scutum_server.proxy.keyring import KeyRing, Lane, Reply, Sending
-from scutum_server.proxy.snapshot import Row
 from scutum_server.upstream import native, openai
 from scutum_server.upstream.anthropic import AnthropicLane
 from scutum_server.upstream.litellm import LiteLLMLane, LiteLLMProcess

@@ -18,8 +18,8 @@ from scutum_server.errors import SettingsError
 from scutum_server.infra import logs
 from scutum_server.proxy.app import App
 from scutum_server.proxy.gateway import Gateway
-from scutum_server.proxy.protocol import Protocol
-from scutum_server.proxy.tls import Certificate
+from scutum_server.proxy.http.protocol import Protocol
+from scutum_server.proxy.http.tls import Certificate
 from scutum_server.settings import ProxySettings
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,11 @@ from typing import Any, Final
 import msgspec
 
 from scutum_server import __version__
-from scutum_server.proxy import endpoints, passthrough_batches, passthrough_files, passthrough_forms
+from scutum_server.proxy import endpoints
 from scutum_server.proxy.endpoints import Endpoint
+from scutum_server.proxy.passthrough import batches as passthrough_batches
+from scutum_server.proxy.passthrough import files as passthrough_files
+from scutum_server.proxy.passthrough import forms as passthrough_forms
 from scutum_server.proxy.pipeline import complete, count_tokens
 
 _REF: Final = "#/components/schemas/{name}"

@@ -15,13 +15,13 @@ import msgspec
 
 from scutum_server.errors import Forbidden, InvalidInput, NotFound, ScutumError, TooLarge, Unauthenticated, Unavailable
 from scutum_server.infra.crypto import key_hash
-from scutum_server.proxy.addresses import TooManyFailuresError
 from scutum_server.proxy.attempts import answer
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.exchange import ClientDisconnected
-from scutum_server.proxy.refusals import LimitReached
-from scutum_server.proxy.response_ids import pinned
-from scutum_server.proxy.snapshot import Network, Plan
+from scutum_server.proxy.config.snapshot import Network, Plan
+from scutum_server.proxy.http.addresses import TooManyFailuresError
+from scutum_server.proxy.http.exchange import ClientDisconnected
+from scutum_server.proxy.ids.responses import pinned
+from scutum_server.proxy.limits.refusals import LimitReached
 from scutum_server.upstream import native
 from scutum_server.wire.body import decode
 from scutum_server.wire.errors import ProviderError, event_of, render

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.errors import InvalidInput
-from scutum_server.proxy.object_ids import with_upstream_ids
-from scutum_server.proxy.response_ids import KeptStream, Wrap, with_previous_id, with_wrapped_ids, wrapper
+from scutum_server.proxy.ids.objects import with_upstream_ids
+from scutum_server.proxy.ids.responses import KeptStream, Wrap, with_previous_id, with_wrapped_ids, wrapper
 from scutum_server.upstream.native import (
     CHAT,
     COMPLETIONS,
@@ -41,7 +41,7 @@ from scutum_server.wire.steps import (
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment
+    from scutum_server.proxy.config.snapshot import Deployment
 
 _PASSED_HEADERS: Final = (b"anthropic-version", b"anthropic-beta")
 _PLAIN: Final = re.compile(rb"[ -~]{1,4096}")

@@ -8,18 +8,16 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from scutum_server.errors import InvalidInput, UpstreamError
-from scutum_server.wire import (
-    translate_chat,
-    translate_chat_answer,
-    translate_completions,
-    translate_messages,
-    translate_messages_answer,
-    translate_responses,
-    translate_responses_answer,
-)
 from scutum_server.wire.chat import Usage
 from scutum_server.wire.fields import Document
-from scutum_server.wire.translate_responses_stream import ChatToResponses
+from scutum_server.wire.translate import chat as translate_chat
+from scutum_server.wire.translate import chat_answer as translate_chat_answer
+from scutum_server.wire.translate import completions as translate_completions
+from scutum_server.wire.translate import messages as translate_messages
+from scutum_server.wire.translate import messages_answer as translate_messages_answer
+from scutum_server.wire.translate import responses as translate_responses
+from scutum_server.wire.translate import responses_answer as translate_responses_answer
+from scutum_server.wire.translate.responses_stream import ChatToResponses
 
 # What a document of unforeseen types makes of code that walks it. InvalidInput is what the walk itself raises.
 _UNREADABLE: Final = (

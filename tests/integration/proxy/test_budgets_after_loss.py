@@ -11,7 +11,7 @@ import redis
 from redis.asyncio import Redis
 
 from scutum_server.infra.redis import make_redis
-from scutum_server.proxy.bounds import TEMPLATE_TOKENS
+from scutum_server.proxy.limits.bounds import TEMPLATE_TOKENS
 from tests.fixtures.gateway import Proxy
 from tests.fixtures.servers import Valkey, wait_until
 from tests.fixtures.upstream import COMPLETION, Upstream, answer

@@ -17,7 +17,7 @@ from tests.fixtures.servers import Postgres, free_port, wait_until
 from tests.integration.proxy.test_process import reachable
 
 from scutum_server.leases.store import PREFIX
-from scutum_server.proxy.disk import SnapshotFile, UnusableError
+from scutum_server.proxy.config.disk import SnapshotFile, UnusableError
 from scutum_server.settings import DatabaseSettings, RedisSettings
 
 PROVIDER_SECRET = "sk-provider-secret-of-the-test"
@@ -44,7 +44,7 @@ def saved(proxy: Proxy) -> Path:
 
 
 def saved_version(proxy: Proxy, key: bytes) -> int:
-    from scutum_server.proxy.store import SHAPE
+    from scutum_server.proxy.config.store import SHAPE
 
     try:
         return max(version for version, _ in SnapshotFile(saved(proxy).parent, key, SHAPE).read())

@@ -10,7 +10,7 @@ import psycopg
 from scutum_server.infra.ids import uuid7
 from scutum_server.infra.redis import make_redis
 from scutum_server.leases.models import Meter
-from scutum_server.proxy.spending import Spending
+from scutum_server.proxy.limits.spending import Spending
 from scutum_server.settings import DatabaseSettings, RedisSettings
 from scutum_server.usage.models import STREAM, UsageRecord
 from scutum_server.usage.store import PAGE, UsageStream

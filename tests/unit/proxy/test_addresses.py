@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from scutum_server.proxy.addresses import MAX_ADDRESSES, Throttle, TrustedProxies
+from scutum_server.proxy.http.addresses import MAX_ADDRESSES, Throttle, TrustedProxies
 
 
 def client(peer: str | None, *forwarded: str, trusted: tuple[str, ...] = ("10.0.0.0/8", "2001:db8::/32")) -> str:

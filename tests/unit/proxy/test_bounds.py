@@ -6,8 +6,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from scutum_server.proxy.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, Most, most
-from scutum_server.proxy.rates import RateCard
+from scutum_server.proxy.limits.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, Most, most
+from scutum_server.proxy.limits.rates import RateCard
 from scutum_server.upstream.catalog import Price, pricer
 from scutum_server.upstream.native import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES
 from scutum_server.wire import chat, completions, embeddings, messages

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scutum_server.proxy.charging import tokens_of
-from scutum_server.proxy.rates import dearest
+from scutum_server.proxy.limits.rates import dearest
 from scutum_server.upstream.catalog import Apart, Tokens, pricer
 from scutum_server.wire import chat, embeddings, messages, responses
 from scutum_server.wire.messages import MessagesStream

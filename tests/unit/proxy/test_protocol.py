@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 
 from scutum_server.errors import ScutumError
-from scutum_server.proxy.exchange import SCOPE_KEY, Exchange
-from scutum_server.proxy.protocol import MAX_PIPELINED, Protocol
+from scutum_server.proxy.http.exchange import SCOPE_KEY, Exchange
+from scutum_server.proxy.http.protocol import MAX_PIPELINED, Protocol
 
 
 class ShortExchange(Exchange):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from scutum_server.proxy.call import new_request_id
-from scutum_server.proxy.tracing import Tracing
+from scutum_server.proxy.telemetry.tracing import Tracing
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scutum_server.errors import NotFound
 from scutum_server.infra.ids import new_id
-from scutum_server.proxy.upstream_ids import UpstreamId, UpstreamIds
+from scutum_server.proxy.ids.wrapped import UpstreamId, UpstreamIds
 
 SECRET = bytes(range(32))
 IDS = UpstreamIds(SECRET)

@@ -107,10 +107,10 @@ def test_openai_enforces_closed_schemas_without_optional_fields() -> None:
 @pytest.mark.parametrize(
     ("package", "name", "module"),
     [
-        ("openai.types.chat.completion_create_params", "CompletionCreateParamsBase", "translate_chat"),
-        ("openai.types.responses.response_create_params", "ResponseCreateParamsBase", "translate_responses"),
-        ("openai.types.completion_create_params", "CompletionCreateParamsBase", "translate_completions"),
-        ("anthropic.types.message_create_params", "MessageCreateParamsBase", "translate_messages"),
+        ("openai.types.chat.completion_create_params", "CompletionCreateParamsBase", "translate.chat"),
+        ("openai.types.responses.response_create_params", "ResponseCreateParamsBase", "translate.responses"),
+        ("openai.types.completion_create_params", "CompletionCreateParamsBase", "translate.completions"),
+        ("anthropic.types.message_create_params", "MessageCreateParamsBase", "translate.messages"),
     ],
 )
 def test_every_field_that_a_client_knows_is_known(package: str, name: str, module: str) -> None:

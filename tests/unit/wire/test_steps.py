@@ -77,7 +77,10 @@ def planted(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def known_fields() -> list[str]:
-    from scutum_server.wire import translate_chat, translate_completions, translate_messages, translate_responses
+    from scutum_server.wire.translate import chat as translate_chat
+    from scutum_server.wire.translate import completions as translate_completions
+    from scutum_server.wire.translate import messages as translate_messages
+    from scutum_server.wire.translate import responses as translate_responses
 
     modules = (translate_chat, translate_completions, translate_messages, translate_responses)
     return sorted({name for module in modules for name in module._TRANSLATED | getattr(module, "_LEFT_OUT", set())} - {"model", "stream"})

@@ -12,8 +12,8 @@ from typing import Final
 
 from scutum_server.errors import ScutumError
 from scutum_server.proxy.call import Call, usd
+from scutum_server.proxy.config.snapshot import Deployment
 from scutum_server.proxy.keyring import Reply
-from scutum_server.proxy.snapshot import Deployment
 from scutum_server.upstream.catalog import UNKNOWN, Cost
 from scutum_server.upstream.tariff import tokens_of
 from scutum_server.wire.errors import provider_error

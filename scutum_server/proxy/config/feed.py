@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from scutum_server.errors import Unavailable
-from scutum_server.proxy.disk import SnapshotFile, UnusableError
-from scutum_server.proxy.snapshot import Snapshot
-from scutum_server.proxy.store import Batch, ConfigStore
+from scutum_server.proxy.config.disk import SnapshotFile, UnusableError
+from scutum_server.proxy.config.snapshot import Snapshot
+from scutum_server.proxy.config.store import Batch, ConfigStore
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from scutum_server.errors import ScutumError
-from scutum_server.proxy.snapshot import Row
+from scutum_server.proxy.config.snapshot import Row
 
 log = logging.getLogger(__name__)
 

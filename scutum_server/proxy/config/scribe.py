@@ -11,8 +11,8 @@ import logging
 from typing import Final
 
 from scutum_server.errors import Unavailable
-from scutum_server.proxy.disk import SnapshotFile
-from scutum_server.proxy.store import ConfigStore
+from scutum_server.proxy.config.disk import SnapshotFile
+from scutum_server.proxy.config.store import ConfigStore
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,12 @@ from typing import Final
 import msgspec
 
 from scutum_server.errors import Forbidden, InvalidInput
-from scutum_server.proxy.batch_charge import DEPLOYMENT, KEY, MARKS, TEAM, charge, marks_of
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.object_ids import team_of, wrap
-from scutum_server.proxy.passthrough_files import BATCH
-from scutum_server.proxy.passthrough_objects import (
+from scutum_server.proxy.config.snapshot import Deployment
+from scutum_server.proxy.ids.objects import team_of, wrap
+from scutum_server.proxy.passthrough.batch_charge import DEPLOYMENT, KEY, MARKS, TEAM, charge, marks_of
+from scutum_server.proxy.passthrough.files import BATCH
+from scutum_server.proxy.passthrough.objects import (
     Document,
     admitted,
     ask,
@@ -21,7 +22,6 @@ from scutum_server.proxy.passthrough_objects import (
     place,
     respond,
 )
-from scutum_server.proxy.snapshot import Deployment
 from scutum_server.upstream.native import BATCHES, FILES
 from scutum_server.wire.body import ANYTHING, decode
 

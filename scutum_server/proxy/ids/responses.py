@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.errors import InvalidInput
-from scutum_server.proxy.object_ids import find, wrap
-from scutum_server.proxy.upstream_ids import unknown
+from scutum_server.proxy.ids.objects import find, wrap
+from scutum_server.proxy.ids.wrapped import unknown
 from scutum_server.upstream.native import RESPONSES
 from scutum_server.wire.responses import ResponsesRequest, ResponsesStream
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment, Plan
+    from scutum_server.proxy.config.snapshot import Deployment, Plan
 
 Wrap = Callable[[str], str]
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from scutum_server.errors import ScutumError, Unavailable
-from scutum_server.proxy.snapshot import Key, Snapshot, Team
+from scutum_server.proxy.config.snapshot import Key, Snapshot, Team
 from scutum_server.upstream.native import BATCHES
 from scutum_server.upstream.tariff import tokens_of
 from scutum_server.usage.models import UsageRecord
@@ -26,8 +26,8 @@ from scutum_server.usage.store import OpenBatches
 from scutum_server.wire.reported import units_in
 
 if TYPE_CHECKING:
+    from scutum_server.proxy.config.snapshot import Deployment
     from scutum_server.proxy.gateway import Gateway
-    from scutum_server.proxy.snapshot import Deployment
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from scutum_server.errors import Forbidden, InvalidInput
-from scutum_server.proxy.upstream_ids import unknown
+from scutum_server.proxy.ids.wrapped import unknown
 from scutum_server.wire.body import ANYTHING, decode
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment
+    from scutum_server.proxy.config.snapshot import Deployment
 
 _NO_TEAM: Final = "-"
 _ESCAPED: Final = re.compile(rb"\\u00(?:5[fF]|6[4569cC])")

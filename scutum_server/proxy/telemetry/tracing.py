@@ -15,7 +15,7 @@ from scutum_server.usage.models import Try
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment
+    from scutum_server.proxy.config.snapshot import Deployment
 
 _PARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-[!-~]*)?"

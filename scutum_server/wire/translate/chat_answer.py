@@ -13,7 +13,7 @@ from scutum_server.wire.events import Splitter, payload_of
 from scutum_server.wire.fields import Document, items, obj
 from scutum_server.wire.messages import MessagesUsage, as_usage
 from scutum_server.wire.sse import DONE
-from scutum_server.wire.translate_chat import JSON_TOOL
+from scutum_server.wire.translate.chat import JSON_TOOL
 
 _FINISH: Final = {
     "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "max_tokens": "length",

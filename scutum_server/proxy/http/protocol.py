@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from scutum_server.errors import InvalidInput, ScutumError
-from scutum_server.proxy.exchange import SCOPE_KEY, Exchange, RequestTimeout
+from scutum_server.proxy.http.exchange import SCOPE_KEY, Exchange, RequestTimeout
 from scutum_server.wire.errors import render, shape_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024

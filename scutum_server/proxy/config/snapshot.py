@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from scutum_server.infra.crypto import key_hash
 from scutum_server.proxy.keyring import KeyRing, Lane
-from scutum_server.proxy.rules import Rules
+from scutum_server.proxy.limits.rules import Rules
 from scutum_server.routing import strategy
 from scutum_server.routing.health import Board, Health
 from scutum_server.routing.strategy import Capacity, Order

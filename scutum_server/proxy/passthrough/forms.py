@@ -15,11 +15,11 @@ from typing import Final
 from scutum_server.errors import InvalidInput
 from scutum_server.proxy.attempts import watched
 from scutum_server.proxy.call import Call
+from scutum_server.proxy.config.snapshot import Deployment, Plan
 from scutum_server.proxy.keyring import Reply, Sending
-from scutum_server.proxy.passthrough_answers import relay
-from scutum_server.proxy.passthrough_objects import header, path_at
+from scutum_server.proxy.passthrough.answers import relay
+from scutum_server.proxy.passthrough.objects import header, path_at
 from scutum_server.proxy.pipeline import complete, route
-from scutum_server.proxy.snapshot import Deployment, Plan
 from scutum_server.wire.multipart import Event, Field, File, FileEnd, FormReader, FormWriter
 from scutum_server.wire.passed import PassedRequest
 

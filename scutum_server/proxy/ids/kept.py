@@ -6,9 +6,9 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.object_ids import wrap
-from scutum_server.proxy.passthrough_objects import Document, admitted, ask_about, respond
-from scutum_server.proxy.snapshot import Deployment
+from scutum_server.proxy.config.snapshot import Deployment
+from scutum_server.proxy.ids.objects import wrap
+from scutum_server.proxy.passthrough.objects import Document, admitted, ask_about, respond
 from scutum_server.upstream.native import RESPONSES
 
 _PASSED: Final = frozenset({"include", "include[]", "after", "limit", "order"})

@@ -11,9 +11,9 @@ from scutum_server.wire.errors import error_in
 from scutum_server.wire.events import Splitter, event, payload_of
 from scutum_server.wire.fields import Document, items, obj
 from scutum_server.wire.sse import DONE
-from scutum_server.wire.translate_messages_answer import new_id, reasoning_in
-from scutum_server.wire.translate_responses import sealed
-from scutum_server.wire.translate_responses_answer import (
+from scutum_server.wire.translate.messages_answer import new_id, reasoning_in
+from scutum_server.wire.translate.responses import sealed
+from scutum_server.wire.translate.responses_answer import (
     SEALS,
     call_item,
     ended,

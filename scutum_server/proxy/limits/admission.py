@@ -9,17 +9,17 @@ from msgspec import Struct
 from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.lease import Lease, Refusal
 from scutum_server.leases.queue import Need
-from scutum_server.proxy.bounds import FREE, WITHOUT_OUTPUT, Most, asked_output, choices, most
-from scutum_server.proxy.passthrough_reserve import reserve
-from scutum_server.proxy.rates import RateCard
-from scutum_server.proxy.refusals import headers, limit_reached
+from scutum_server.proxy.limits.bounds import FREE, WITHOUT_OUTPUT, Most, asked_output, choices, most
+from scutum_server.proxy.limits.rates import RateCard
+from scutum_server.proxy.limits.refusals import headers, limit_reached
+from scutum_server.proxy.passthrough.reserve import reserve
 from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PASSED, RESPONSES, Traits
 from scutum_server.wire.output_cap import with_output_cap
 
 if TYPE_CHECKING:
-    from scutum_server.proxy.batch_charge import Payer
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment, Snapshot
+    from scutum_server.proxy.config.snapshot import Deployment, Snapshot
+    from scutum_server.proxy.passthrough.batch_charge import Payer
 
 _UNCOUNTED: Final = frozenset({COUNT_TOKENS, FILES, BATCHES})
 """Requests that generate nothing at once."""

@@ -9,8 +9,8 @@ import msgspec
 
 from scutum_server.wire.chat import Usage
 from scutum_server.wire.fields import Document, items, obj
-from scutum_server.wire.translate_messages_answer import new_id, reasoning_in
-from scutum_server.wire.translate_responses import ENCRYPTED, sealed
+from scutum_server.wire.translate.messages_answer import new_id, reasoning_in
+from scutum_server.wire.translate.responses import ENCRYPTED, sealed
 
 _ECHOED: Final[Document] = {
     "background": False, "instructions": None, "max_output_tokens": None, "max_tool_calls": None, "metadata": {},

@@ -14,11 +14,13 @@ import msgspec
 from scutum_server.errors import InvalidInput, UpstreamError
 from scutum_server.proxy.attempts import watched
 from scutum_server.proxy.call import Call
+from scutum_server.proxy.config.snapshot import Deployment
+from scutum_server.proxy.ids.objects import team_of, with_upstream_ids, wrap
+from scutum_server.proxy.ids.wrapped import unknown
 from scutum_server.proxy.keyring import Reply
-from scutum_server.proxy.object_ids import team_of, with_upstream_ids, wrap
-from scutum_server.proxy.passthrough_answers import MAX_OBJECT_BYTES, check, relay
-from scutum_server.proxy.passthrough_forms import Form
-from scutum_server.proxy.passthrough_objects import (
+from scutum_server.proxy.passthrough.answers import MAX_OBJECT_BYTES, check, relay
+from scutum_server.proxy.passthrough.forms import Form
+from scutum_server.proxy.passthrough.objects import (
     Document,
     accounts,
     admitted,
@@ -29,8 +31,6 @@ from scutum_server.proxy.passthrough_objects import (
     respond,
 )
 from scutum_server.proxy.pipeline import route
-from scutum_server.proxy.snapshot import Deployment
-from scutum_server.proxy.upstream_ids import unknown
 from scutum_server.upstream.native import FILES
 from scutum_server.wire.body import ANYTHING, decode, with_model
 from scutum_server.wire.multipart import Event, Field, File, FileEnd

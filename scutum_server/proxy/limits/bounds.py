@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from scutum_server.proxy.rates import RateCard
+from scutum_server.proxy.limits.rates import RateCard
 from scutum_server.upstream.native import COMPLETIONS, COUNT_TOKENS, EMBEDDINGS
 from scutum_server.wire.reach import NOTHING, reach
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment
+    from scutum_server.proxy.config.snapshot import Deployment
 
 LEAST_OUTPUT: Final = 16
 """A budget that buys fewer output tokens than this is spent."""

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any, Final
 
 from scutum_server.errors import ScutumError
-from scutum_server.proxy.snapshot import Network
+from scutum_server.proxy.config.snapshot import Network
 
 Address = IPv4Address | IPv6Address
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final
 
-from scutum_server.proxy.metrics import (
+from scutum_server.proxy.telemetry.metrics import (
     COST,
     DURATION,
     DURATION_US,

@@ -10,7 +10,7 @@ import psycopg
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra.db import Connection, connect
-from scutum_server.proxy.snapshot import Row
+from scutum_server.proxy.config.snapshot import Row
 from scutum_server.settings import DatabaseSettings
 
 _KEYS: Final = """

@@ -16,11 +16,11 @@ import msgspec
 from scutum_server.errors import InvalidInput, UpstreamError
 from scutum_server.proxy.attempts import watched
 from scutum_server.proxy.call import Call
-from scutum_server.proxy.object_ids import find, reachable
-from scutum_server.proxy.passthrough_answers import MAX_OBJECT_BYTES, check
+from scutum_server.proxy.config.snapshot import Deployment
+from scutum_server.proxy.ids.objects import find, reachable
+from scutum_server.proxy.ids.wrapped import unknown
+from scutum_server.proxy.passthrough.answers import MAX_OBJECT_BYTES, check
 from scutum_server.proxy.pipeline import route
-from scutum_server.proxy.snapshot import Deployment
-from scutum_server.proxy.upstream_ids import unknown
 from scutum_server.upstream.catalog import UNKNOWN, Cost
 from scutum_server.wire.errors import ProviderError
 

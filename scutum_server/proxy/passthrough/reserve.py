@@ -11,13 +11,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from scutum_server.proxy.bounds import FREE, Most
+from scutum_server.proxy.limits.bounds import FREE, Most
 from scutum_server.upstream.native import BATCHES, FILES
 from scutum_server.wire.passed import SpeechRequest
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
-    from scutum_server.proxy.snapshot import Deployment
+    from scutum_server.proxy.config.snapshot import Deployment
 
 
 def reserve(call: Call, deployment: Deployment, output_tokens: int) -> Most:
