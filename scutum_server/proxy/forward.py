@@ -32,7 +32,7 @@ EVENTS: Final = b"text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\
 
 async def forward(call: Call, deployment: Deployment, way: Way) -> None:
     """Calls the deployment and answers; raises UpstreamError, or ProviderError with the provider's own refusal."""
-    way.body = capped(call, way.body, way.wire, deployment.provider.lane.traits)
+    way.body = capped(call, way.body, way.wire, deployment)
     call.dropped = way.dropped
     call.provider_sent = perf_counter()
     try:

@@ -13,6 +13,8 @@ from scutum_server.upstream.transport import Transport
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 OPENAI_HOST: Final = "api.openai.com"
+AZURE_KNOWS_BOTH: Final = "2024-09-01"
+"""The API version with which Azure took up `max_completion_tokens`; a deployment's name does not tell its model."""
 
 PATHS: Final = {
     native.CHAT: "chat/completions",
@@ -38,11 +40,12 @@ class OpenAILane(NativeLane):
         url = base_url or DEFAULT_BASE_URL
         theirs = urlsplit(url).hostname == OPENAI_HOST
         has_responses = options.responses == "native" or (options.responses is None and theirs)
+        version = options.api_version
+        # OpenAI's own reasoning models refuse max_tokens; other servers know no other name for it.
+        knows_both = theirs or (version is not None and version >= AZURE_KNOWS_BOTH)
         traits = Traits(
             paths=PATHS | {native.RESPONSES: "responses"} if has_responses else PATHS,
-            # OpenAI's own reasoning models refuse max_tokens; other servers know no other name for it.
-            cap_field="max_completion_tokens" if theirs else "max_tokens",
+            cap_field="max_completion_tokens" if knows_both else "max_tokens",
         )
-        version = options.api_version
         scheme, query = ("Authorization: Bearer ", "") if version is None else ("api-key: ", f"?api-version={version}")
         super().__init__(transport, url, api_key, scheme, options, traits, query)

@@ -13,7 +13,8 @@ from scutum_server.proxy.limits.bounds import FREE, WITHOUT_OUTPUT, Most, asked_
 from scutum_server.proxy.limits.rates import RateCard
 from scutum_server.proxy.limits.refusals import headers, limit_reached
 from scutum_server.proxy.passthrough.reserve import reserve
-from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PASSED, RESPONSES, Traits
+from scutum_server.upstream.native import BATCHES, CHAT, COUNT_TOKENS, FILES, PASSED, RESPONSES
+from scutum_server.wire import gpt
 from scutum_server.wire.output_cap import with_output_cap
 
 if TYPE_CHECKING:
@@ -243,12 +244,14 @@ class Admission:
         )
 
 
-def capped(call: Call, body: bytes, wire: str, traits: Traits) -> bytes:
+def capped(call: Call, body: bytes, wire: str, deployment: Deployment) -> bytes:
     """The body for the provider, in its format, with the output that the request's budgets pay for."""
     hold = call.hold
     if hold is None or not hold.output_cap:
         return body
-    field = "max_output_tokens" if wire == RESPONSES else traits.cap_field if wire == CHAT else "max_tokens"
+    field = "max_output_tokens" if wire == RESPONSES else "max_tokens"
+    if wire == CHAT:
+        field = gpt.cap_field(deployment.upstream_model, deployment.provider.lane.traits.cap_field)
     asked = asked_output(call)
     if asked is not None and asked <= hold.output_cap and (call.endpoint.wire != wire or _says(call, field)):
         return body

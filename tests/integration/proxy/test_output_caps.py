@@ -53,7 +53,9 @@ def budgeted(postgres: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPa
     postgres.drop(name)
 
 
-async def at(proxy: Proxy, upstream: Upstream, provider: str, amount: int) -> tuple[str, str]:
+async def at(
+    proxy: Proxy, upstream: Upstream, provider: str, amount: int, upstream_model: str | None = None
+) -> tuple[str, str]:
     """A model at a provider of the kind, and a key with a budget."""
     kind, settings = PROVIDERS[provider]
     name = f"m-{secrets.token_hex(4)}"
@@ -64,7 +66,7 @@ async def at(proxy: Proxy, upstream: Upstream, provider: str, amount: int) -> tu
             (key_id,) = conn.execute("SELECT id FROM api_keys WHERE name = %s", (name,)).fetchone()
         proxy.rows.budget("key", key_id=key_id, amount_nano_usd=amount)
         row = proxy.rows.provider(f"p-{name}", kind, upstream.base_url, api_key="sk-up", settings=settings)
-        proxy.rows.deployment(name, row, settings={"price": PRICE})
+        proxy.rows.deployment(name, row, upstream_model, settings={"price": PRICE})
         proxy.wait_for(name)
         return key
 
@@ -114,6 +116,17 @@ async def test_every_format_is_told_of_the_cap(budgeted: Proxy, upstream: Upstre
         assert sent(upstream) == 16, "the format's own rule, which not every server keeps to"
 
 
+async def test_a_reasoning_model_is_told_in_the_only_name_it_knows(budgeted: Proxy, upstream: Upstream) -> None:
+    """Wherever it is served: beside `max_completion_tokens` it refuses `max_tokens`."""
+    model, key = await at(budgeted, upstream, "openai", 1_000_000, upstream_model="gpt-5-mini")
+    for field in ({}, {"max_completion_tokens": 5_000}):
+        body = {"model": model, "messages": TURN, **field}
+        status, _, said = await asyncio.to_thread(budgeted.request, "POST", "/v1/chat/completions", body, key=key)
+        assert status == 200, said
+        sent = upstream.requests[-1].json
+        assert 0 < sent["max_completion_tokens"] < 100 and "max_tokens" not in sent
+
+
 async def test_thinking_is_lowered_with_the_output_or_refused(budgeted: Proxy, upstream: Upstream) -> None:
     model, key = await at(budgeted, upstream, "anthropic", 50_000_000)
     body = {"model": model, "messages": TURN, "max_tokens": 20_000, "thinking": {"type": "enabled", "budget_tokens": 16_000}}
@@ -133,7 +146,7 @@ async def test_thinking_is_lowered_with_the_output_or_refused(budgeted: Proxy, u
     [
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]}),
         ("/v1/messages", {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "url", "url": "https://x/y.pdf"}}]}]}),
-        ("/v1/responses", {"input": "hello", "previous_response_id": "resp_0"}),
+        ("/v1/responses", {"input": "hello", "previous_response_id": ...}),
     ],
 )  # fmt: skip
 async def test_what_is_not_in_the_request_may_fill_the_context_window(
@@ -141,11 +154,19 @@ async def test_what_is_not_in_the_request_may_fill_the_context_window(
 ) -> None:
     provider = "anthropic" if path == "/v1/messages" else "openai with responses"
     window = 1_000_000 * INPUT
-    model, key = await at(budgeted, upstream, provider, window)
-    body = {"model": model, "max_tokens": 20, "max_output_tokens": 20, **fields}
-    status, headers, said = await ask(budgeted, path, body, key)
+    limits = {"max_tokens": 20, "max_output_tokens": 20}
+
+    async def asked(amount: int) -> tuple[int, dict[str, str], Any]:
+        model, key = await at(budgeted, upstream, provider, amount)
+        body = {"model": model, **limits, **fields}
+        if "previous_response_id" in fields:
+            _, _, first = await ask(budgeted, path, {"model": model, "input": "hello", **limits}, key)
+            body["previous_response_id"] = first["id"]
+        upstream.requests.clear()
+        return await ask(budgeted, path, body, key)
+
+    status, headers, said = await asked(window)
     assert status == 429 and upstream.requests == [], said
     assert int(headers["retry-after"]) > 1
-    model, key = await at(budgeted, upstream, provider, window + 30 * OUTPUT)
-    status, _, said = await ask(budgeted, path, body | {"model": model}, key)
+    status, _, said = await asked(window + 30 * OUTPUT)
     assert status == 200, said
