@@ -46,15 +46,12 @@ class Ledger:
                 break
             # Somebody who looks for abandoned files was faster than our lock and removes it.
             os.close(self._fd)
+        self.holder = self.path.stem
+        """The name under which this worker leases; every spend record has it, and a path takes a while to split."""
         self._slots = 0
         self._map: mmap.mmap | None = None
         self._free: list[int] = []
         self._grow(_FIRST)
-
-    @property
-    def holder(self) -> str:
-        """The name under which this worker leases."""
-        return self.path.stem
 
     def _grow(self, slots: int) -> None:
         os.ftruncate(self._fd, slots * SLOT)
