@@ -34,7 +34,7 @@ def target(endpoint: str, headers: str, certificate: str | None, service: str, r
         port = -1
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1 or parts.query or parts.username:
         raise SettingsError(
-            f"{name} is not an http or https address: http://127.0.0.1:4318",
+            f"{name} must be an http or https address, such as http://127.0.0.1:4318.",
             hint=f"{name} takes the address without {TRACES_PATH}; keys go into OTEL_EXPORTER_OTLP_HEADERS.",
         )
     if port == 4317:

@@ -253,12 +253,14 @@ def from_problem(status: int, problem: Mapping[str, Any], request_id: str | None
 
 def unreachable(context: Context, url: str, what: str, error: Exception) -> CliError:
     """Nothing useful came back from `url`: says why in words, and how to start the server or check the address."""
-    up = f"scutum up --home {shlex.quote(context.home)}" if context.home is not None else None
+    step = f"scutum up --home {shlex.quote(context.home)}" if context.home is not None else None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        step = f"make {url} a name that the certificate has, or name who vouches for it: SSL_CERT_FILE=ca.pem scutum …"
     return CliError(
         f"The {what} at {url} does not answer: {_reason(error)}.",
         exit_code=errors.UNREACHABLE,
         code="unreachable",
-        hint=up or f"check that {url} is right and reachable from here",
+        hint=step or f"check that {url} is right and reachable from here",
     )
 
 

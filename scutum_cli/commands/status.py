@@ -48,7 +48,7 @@ def _show(seen: Overview) -> None:
     output.emit_text(f"  proxy   {seen.proxy_url}")
     output.emit_text(f"  admin   {seen.admin_url}")
     if seen.schema:
-        output.emit_text(f"  schema  {seen.schema.get('current')}")
+        output.emit_text(f"  schema  {seen.schema.get('current') or 'unknown'}")
     if seen.today is not None:
         failed = f", {seen.today['errors']} failed" if seen.today.get("errors") else ""
         output.emit_text(

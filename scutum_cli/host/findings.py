@@ -37,7 +37,8 @@ def all_of(layout: Layout, services: list[ServiceState], proxy: health.Answer, a
     found += _of_proxy(layout, services, proxy) if "proxy" not in bad or not proxy.ok else []
     found += _of_admin(layout, admin, bad)
     schema = admin.body.get("schema") or {}
-    if schema.get("current") != schema.get("expected"):
+    unread = (admin.body.get("checks") or {}).get("database") == "unavailable"
+    if schema.get("current") != schema.get("expected") and not unread:
         text = f"the database's schema is {schema.get('current')}, not {schema.get('expected')}"
         found.append(Finding(text, layout.says("install")))
     return [*found, *_of_disk(layout), *_of_spill(layout)]

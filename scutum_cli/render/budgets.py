@@ -18,10 +18,14 @@ def target(budget: Budget) -> str:
     return "everything" if scope == "global" else f"{scope} {budget[scope]}"
 
 
+def _percent(budget: Budget) -> int:
+    amount = Decimal(budget["amount_usd"])
+    return round(Decimal(budget["spent_usd"]) * 100 / amount) if amount else 100
+
+
 def _used(budget: Budget, face: Face) -> str:
     del face
-    amount = Decimal(budget["amount_usd"])
-    return f"{Decimal(budget['spent_usd']) * 100 / amount:.0f} %" if amount else "100 %"
+    return f"{_percent(budget)} %"
 
 
 _MONEY: list[Column[Budget]] = [
@@ -31,13 +35,14 @@ _MONEY: list[Column[Budget]] = [
 ]
 
 COLUMNS: list[Column[Budget]] = [
-    Column("scope", "FOR", lambda budget, _: target(budget)),
+    Column("for", "FOR", lambda budget, _: target(budget), value=target),
     Column("period", "PERIOD"),
     *_MONEY,
-    Column("used", "USED", _used, right=True),
+    Column("used", "USED", _used, right=True, value=_percent),
     Column("state", "STATE"),
     Column("until", "RENEWED", lambda budget, face: age(budget["until"], face)),
     Column("id", "ID"),
+    Column("scope", "SCOPE", extra=True),
     Column("org", "ORG", extra=True),
     Column("unit", "UNIT", extra=True),
     Column("team", "TEAM", extra=True),

@@ -18,7 +18,8 @@ class Column(Generic[Item]):
     """One thing to show of a resource.
 
     `name` is its field and what --columns and --sort call it; `text` says it to people (default: the value);
-    `right` for numbers; `extra` ones show in tables only when they are asked for.
+    `right` for numbers; `extra` ones show in tables only when they are asked for; `value` is what programs get
+    where it is not the field itself.
     """
 
     name: str
@@ -26,9 +27,10 @@ class Column(Generic[Item]):
     text: Callable[[Item, Face], str] | None = None
     right: bool = False
     extra: bool = False
+    value: Callable[[Item], Any] | None = None
 
     def raw(self, item: Item) -> Any:
-        return item.get(self.name)
+        return item.get(self.name) if self.value is None else self.value(item)
 
     def cell(self, item: Item, face: Face) -> str:
         if self.text is not None:

@@ -31,9 +31,10 @@ _FIGURES: list[Column[RateLimit]] = [
 ]
 
 COLUMNS: list[Column[RateLimit]] = [
-    Column("scope", "FOR", lambda limit, _: target(limit)),
+    Column("for", "FOR", lambda limit, _: target(limit), value=target),
     *_FIGURES,
     Column("id", "ID"),
+    Column("scope", "SCOPE", extra=True),
     Column("team", "TEAM", extra=True),
     Column("key", "KEY", extra=True),
     Column("user", "USER", extra=True),

@@ -117,7 +117,7 @@ def reply_of(status: int, body: bytes, target: Target) -> str:
     if answer.data is None:
         raise _other_format(target, "The server answered, but not as {} does.")
     if target.model is None:
-        return f"{len(answer.data)} models on offer"
+        return "1 model on offer" if len(answer.data) == 1 else f"{len(answer.data)} models on offer"
     return f"{len(answer.data)} embedding"
 
 

@@ -87,7 +87,8 @@ async def _target(store: LimitStore, fields: Mapping[str, Any]) -> dict[str, Any
             columns["model"] = value
         else:
             ref = refs.canonical(value)
-            missing = TargetNotFound(f"There is no {name} “{ref}”.", param=name)
+            hint = f"See: scutum {name}s list" if name in {"team", "key"} else None
+            missing = TargetNotFound(f"There is no {name} “{ref}”.", param=name, hint=hint)
             found = refs.choose(ref, await store.candidates(name, ref), missing)
             columns["org_id"] = await store.org_of(name, found)
             if columns["org_id"] is None:
@@ -123,7 +124,8 @@ class LimitService:
         columns |= {name: fields.get(name) for name in RATES} | {"scope": fields["scope"]}
         if not await self._store.insert_limit(id=limit_id, on_failure=fields["on_failure"], **columns):
             raise AlreadyLimited(
-                "There is a limit for exactly this already.", hint="Change that one: scutum limits update"
+                "There is a limit for exactly this already.",
+                hint="Find it with scutum limits list, and change it: scutum limits update ID",
             )
         made = await self.get(limit_id)
         self._changes.note("limit.create", "limit", made.id, org_id=made.org_id, after=plain(made))
@@ -186,7 +188,7 @@ class BudgetService:
         if not await self._store.insert_budget(id=budget_id, **columns):
             raise AlreadyLimited(
                 "There is a budget for exactly this and this period already.",
-                hint="Change that one: scutum budgets update",
+                hint="Find it with scutum budgets list, and change it: scutum budgets update ID --amount USD",
             )
         made = await self._find(budget_id)
         self._changes.note("budget.create", "budget", made.id, org_id=made.org_id, after=plain(made))

@@ -106,3 +106,13 @@ def test_programs_get_objects_and_logs_are_private(installed: Installed) -> None
     assert plan["dry_run"] is True and plan["steps"] == []
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (installed.home / "logs").glob("*.log")}
     assert "postgres.log" in modes and set(modes.values()) == {0o600}, modes
+
+
+def test_a_worker_that_cannot_run_is_not_called_healthy(installed: Installed) -> None:
+    bad = "OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318\n"
+    with changed(installed, ".env", "SCUTUM_VERSION", bad + "SCUTUM_VERSION"):
+        done = installed.scutum("restart", "worker", timeout=40)
+        assert done.returncode == 7, done.stderr
+        assert "worker cannot run with these settings" in done.stderr
+        assert "must be an http or https address, such as http://127.0.0.1:4318" in done.stderr
+    installed.ok("restart", "worker")

@@ -91,6 +91,7 @@ class Embedded:
                 all(row.state == state.RUNNING for row in rows if row.name in only)
                 and ("proxy" not in only or health.proxy(self.config).is_fresh)
                 and ("admin" not in only or health.admin(self.config).works("database", "redis", "worker"))
+                and ("worker" not in only or self._worker_tells())
             ):
                 return
             fatal.check(only)
@@ -175,6 +176,11 @@ class Embedded:
                 )
             time.sleep(0.1)
             tick()
+
+    def _worker_tells(self) -> bool:
+        """Whether the worker that runs now has told so itself: what Redis has may be its predecessor's word."""
+        pid = state.record(self.layout, "worker-status").get("pid")
+        return any(process.pid == pid for process in state.mains(self._processes(), "worker"))
 
     def _keep_proxies(self, old: set[int]) -> None:
         """Ends the new proxies and keeps the old ones, which circus takes for the youngest after this signal."""

@@ -14,7 +14,7 @@ _REQUESTS, _TOKENS = (
     % (kind, kind, kind)
     for kind in (b"requests", b"tokens")
 )
-_WORDS: Final = {"requests": "requests", "tokens": "tokens", "slots": "concurrent requests"}
+_WORDS: Final = {"requests": "request", "tokens": "token", "slots": "concurrent request"}
 
 
 class LimitReached(ScutumError):
@@ -42,7 +42,8 @@ def limit_reached(refusal: Refusal, shown: bytes) -> LimitReached:
 def _sentence(lease: Lease) -> str:
     meter = lease.meter
     window = f" a {meter.period}" if meter.period else ""
-    return f"The limit {meter.whose}, {meter.capacity} {_WORDS[meter.unit]}{window}, is reached."
+    plural = "" if meter.capacity == 1 else "s"
+    return f"The limit {meter.whose}, {meter.capacity} {_WORDS[meter.unit]}{plural}{window}, is reached."
 
 
 def _budget(refusal: Refusal) -> LimitReached:

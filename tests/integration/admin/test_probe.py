@@ -140,7 +140,7 @@ async def test_a_server_of_anthropics_format_without_models_is_asked_for_its_lis
     async with serving(upstream) as port:
         await admin.make("/providers", name="p", kind="anthropic", base_url=f"http://127.0.0.1:{port}")
         result = (await admin.call("POST", "/providers/p/test")).json()
-    assert result["ok"] and result["reply"] == "1 models on offer"
+    assert result["ok"] and result["reply"] == "1 model on offer"
     assert upstream.requests[0][0] == "GET /v1/models HTTP/1.1"
 
 

@@ -78,3 +78,9 @@ def test_an_unknown_column_is_an_error_that_names_the_known_ones(view: View) -> 
 
 def test_details_are_lines() -> None:
     assert lines(ITEMS[0], COLUMNS[:2], FACE) == [("Name", "b"), ("Cost", "$10.5")]
+
+
+def test_programs_get_what_a_column_computes_from_several_fields() -> None:
+    whole = Column("whole", "WHOLE", lambda item, _: f"{item['name']}!", value=lambda item: item["name"] + item["cost"])
+    table = arrange(ITEMS, [whole], View(filters=[("whole", "b10.5")]), FACE)
+    assert (table.rows, table.raw) == ([["b!"]], [["b10.5"]])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 
 import pytest
 
 from scutum_cli import output
-from scutum_cli.client.http import exit_code_of, from_problem
+from scutum_cli.client.http import exit_code_of, from_problem, unreachable
 from scutum_cli.errors import CliError
+from scutum_cli.settings import Context
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,12 @@ def test_an_error_is_three_lines_or_json(capsys: pytest.CaptureFixture[str], mon
     assert output.fail(error) == 7
     told = json.loads(capsys.readouterr().err)["error"]
     assert told == {"code": "broken", "message": "It broke. For a reason.", "hint": "scutum up", "request_id": "r-1"}
+
+
+def test_a_certificate_that_is_not_trusted_is_not_mended_by_starting_the_server() -> None:
+    context = Context(name="local", admin_url="http://h:1", proxy_url="https://h:2", home="/srv/scutum")
+    refused = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refused.verify_message = "self-signed certificate"
+    error = unreachable(context, context.proxy_url, "proxy", refused)
+    assert "not trusted (self-signed certificate)" in error.message
+    assert "SSL_CERT_FILE" in (error.hint or "") and "scutum up" not in (error.hint or "")

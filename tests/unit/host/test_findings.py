@@ -76,6 +76,20 @@ def test_what_the_admin_says_counts_not_only_its_status_code(
     assert f"--home {layout.home}" in found.hint, "the hint is about this root"
 
 
+def test_a_database_that_is_away_has_no_wrong_schema(layout: Layout) -> None:
+    body = {
+        "status": "degraded",
+        "schema": {"current": None, "expected": "0005"},
+        "checks": {"database": "unavailable"},
+    }
+    [found] = look(layout, Answer(503, body))
+    assert "database: unavailable" in found.text
+    [found] = look(layout, Answer(503, {**body, "checks": {"database": "ok"}, "schema": SCHEMA | {"current": "0000"}}))[
+        1:
+    ]
+    assert found.text == "the database's schema is 0000, not 0001"
+
+
 def test_one_proxy_that_is_not_ready(layout: Layout) -> None:
     (layout.services / "proxy.json").write_text(json.dumps({"ready": [10]}))
     [found] = look(layout, proxy={"pids": (10, 11), "wanted": 2})
