@@ -511,6 +511,7 @@ class Model(TypedDict):
     kind: Literal['chat', 'embedding'] | None
     name: str
     price: ModelPrice | None
+    price_source: Literal['operator', 'catalogue', 'simulated', 'unknown']
     provider: str
     rpm: int | None
     tpm: int | None

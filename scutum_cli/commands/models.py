@@ -93,6 +93,9 @@ def add(
         return
     made = api.connect().create_model(body)
     output.changed(made, f"Model {made['name']} added at {made['provider']} ({made['id']}).")
+    if made["price_source"] == "unknown":
+        step = f"scutum models update {made['id']} --price IN,OUT"
+        output.say(f"note: its price is unknown: its requests cost 0, and no budget holds them. Give one: {step}")
 
 
 @app.command(epilog=examples("scutum models update small --price 0.10,0.40", "scutum models update small --price none"))

@@ -16,7 +16,7 @@ def _price(model: Model, face: Face) -> str:
     del face
     price = model["price"]
     if price is None:
-        return "catalogue"
+        return model["price_source"]
     return f"{per_million(price['input_nano'])} in, {per_million(price['output_nano'])} out"
 
 
@@ -49,6 +49,7 @@ COLUMNS: list[Column[Model]] = [
     Column("kind", "KIND"),
     Column("price", "PRICE / M TOKENS", _price),
     Column("breaker", "BREAKER", _breaker),
+    Column("price_source", "PRICE FROM", extra=True),
     Column("rpm", "RPM", right=True, extra=True),
     Column("tpm", "TPM", right=True, extra=True),
     Column("created_at", "CREATED", lambda model, face: age(model["created_at"], face), extra=True),

@@ -7,19 +7,20 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from scutum_server.gateway.models import Model, Provider
-from scutum_server.upstream.catalog import UNKNOWN, Price, Tokens, pricer, seller
+from scutum_server.gateway.models import Model, PriceSource, Provider
+from scutum_server.upstream.catalog import UNKNOWN, Cost, Price, Tokens, pricer, seller
 from scutum_server.upstream.listing import Ability, ability
 
 ALIASES: Final = ("fast", "smart", "powerful", "reasoning", "coding", "cost-effective")
 MOST: Final = 3
 """So many targets: the first, and those that are asked when it fails."""
 _TYPICAL: Final = Tokens(3000, 1000)
+_SOURCES: Final[Mapping[str, PriceSource]] = {"operator": "operator", "simulated": "simulated", UNKNOWN: "unknown"}
 
 
 class Candidate(Struct, frozen=True):
@@ -66,12 +67,22 @@ def candidate(model: Model, provider: Provider) -> Candidate | None:
     known = known_ability(provider, model.upstream_model) or Ability()
     if (model.kind or known.kind or "chat") != "chat":
         return None
+    cost = _typical_cost(model, provider)
+    return Candidate(
+        model.name, None if cost.source == UNKNOWN else cost.nano_usd, frozenset(known.can), provider.simulated
+    )
+
+
+def price_source(model: Model, provider: Provider) -> PriceSource:
+    """Who says what it costs; nobody does for "unknown", whose requests cost 0."""
+    source = _typical_cost(model, provider).source
+    return _SOURCES.get(source, "catalogue")
+
+
+def _typical_cost(model: Model, provider: Provider) -> Cost:
     own = model.price
     price = None if own is None else Price(own.input_nano, own.output_nano, own.cached_nano)
     whose = seller(provider.kind, provider.settings)
-    cost = pricer(provider_kind=whose, base_url=provider.base_url, upstream_model=model.upstream_model, override=price)(
+    return pricer(provider_kind=whose, base_url=provider.base_url, upstream_model=model.upstream_model, override=price)(
         _TYPICAL
-    )
-    return Candidate(
-        model.name, None if cost.source == UNKNOWN else cost.nano_usd, frozenset(known.can), provider.simulated
     )

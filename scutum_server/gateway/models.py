@@ -13,6 +13,7 @@ from scutum_server.upstream.options import Strategy
 DEFAULT_BASE_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 ProviderKind = Literal["openai", "anthropic", "litellm", "sim"]
 ModelKind = Literal["chat", "embedding"]
+PriceSource = Literal["operator", "catalogue", "simulated", "unknown"]
 PRIMARY = "primary"
 """The id of the key that is part of the provider itself."""
 
@@ -78,9 +79,10 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
 
 class ModelState(Model, frozen=True, kw_only=True):
-    """A model with its circuit breaker; None when Redis cannot be asked."""
+    """A model with its circuit breaker, None when Redis cannot be asked, and who says what it costs."""
 
     breaker: Breaker | None
+    price_source: PriceSource
 
 
 class Alias(Struct, frozen=True, kw_only=True):

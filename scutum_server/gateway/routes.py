@@ -1,7 +1,7 @@
 """Routes for providers, models, aliases and settings; the composition root puts the services into the request."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -73,11 +73,15 @@ AllOfFleet = Annotated[Fleet, Depends(_fleet)]
 CLOSED = models.Breaker(state="closed")
 
 
-async def _states(fleet: Fleet, found: Iterable[models.Model]) -> list[models.ModelState]:
+async def _states(models_: ModelService, fleet: Fleet, found: Sequence[models.Model]) -> list[models.ModelState]:
     shut = await fleet.breakers()
     return [
-        models.ModelState(**msgspec.structs.asdict(model), breaker=None if shut is None else shut.get(model.id, CLOSED))
-        for model in found
+        models.ModelState(
+            **msgspec.structs.asdict(model),
+            breaker=None if shut is None else shut.get(model.id, CLOSED),
+            price_source=source,
+        )
+        for model, source in zip(found, await models_.price_sources(found), strict=True)
     ]
 
 
@@ -175,25 +179,25 @@ async def list_models(
 ) -> Page[models.ModelState]:
     """Models (deployments), oldest first, with the state of their circuit breakers."""
     page = await models_.page(limit, cursor, provider)
-    return Page(await _states(fleet, page.items), page.next)
+    return Page(await _states(models_, fleet, page.items), page.next)
 
 
 @router.post("/models", response_model=schemas.Model, status_code=status.HTTP_201_CREATED)
 async def create_model(models_: Models, fleet: AllOfFleet, body: schemas.ModelCreate) -> models.ModelState:
     """Adds a model at a provider."""
-    return (await _states(fleet, [await models_.create(_fields(body))]))[0]
+    return (await _states(models_, fleet, [await models_.create(_fields(body))]))[0]
 
 
 @router.get("/models/{ref:path}", response_model=schemas.Model)
 async def get_model(models_: Models, fleet: AllOfFleet, ref: str) -> models.ModelState:
     """One model, by id, name, or a unique beginning or end of the id."""
-    return (await _states(fleet, [await models_.get(ref)]))[0]
+    return (await _states(models_, fleet, [await models_.get(ref)]))[0]
 
 
 @router.patch("/models/{ref:path}", response_model=schemas.Model)
 async def update_model(models_: Models, fleet: AllOfFleet, ref: str, body: schemas.ModelUpdate) -> models.ModelState:
     """Changes the fields that are sent; null clears `kind`, `price`, `rpm` or `tpm`."""
-    return (await _states(fleet, [await models_.update(ref, _fields(body))]))[0]
+    return (await _states(models_, fleet, [await models_.update(ref, _fields(body))]))[0]
 
 
 @router.delete("/models/{ref:path}", status_code=status.HTTP_204_NO_CONTENT)

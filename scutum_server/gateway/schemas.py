@@ -200,6 +200,10 @@ class Model(Answer):
     price: ModelPrice | None
     rpm: int | None
     tpm: int | None
+    price_source: Annotated[
+        Literal["operator", "catalogue", "simulated", "unknown"],
+        Field(description="Who says what it costs. Requests of an unknown price cost 0, and no budget holds them."),
+    ]
     created_at: Time
     breaker: Annotated[Breaker | None, Field(description="Its circuit breaker; null when Redis cannot be asked.")] = (
         None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +18,7 @@ from scutum_server.gateway.models import (
     ModelNotFound,
     NameTaken,
     Price,
+    PriceSource,
     Provider,
     ProviderNotFound,
 )
@@ -109,6 +110,19 @@ class ModelService:
         provider_id = (await find_provider(self._store, provider)).id if provider else None
         rows = await self._store.models(limit + 1, after[0] if after else None, provider_id)
         return paging.cut("models", rows, limit, lambda model: (model.id,))
+
+    async def price_sources(self, found: Sequence[Model]) -> list[PriceSource]:
+        """Who says what each of them costs."""
+        providers = {each.id: each for each in await self._store.all_providers()}
+        # The first call loads the price list.
+        return await asyncio.to_thread(
+            lambda: [
+                classes.price_source(model, providers[model.provider_id])
+                if model.provider_id in providers
+                else "unknown"
+                for model in found
+            ]
+        )
 
     async def get(self, ref: str) -> Model:
         """By id at once; else by name or short form. Raises ModelNotFound or AmbiguousRef."""

@@ -129,13 +129,25 @@ async def test_a_model_is_made_changed_and_deleted(admin: Admin) -> None:
     assert await admin.get(path) == model
     price = {"input_nano": 250, "output_nano": 2000, "cached_nano": None}
     changed = await admin.call("PATCH", path, json={"price": price, "upstream_model": "llama", "name": "llama"})
-    assert changed.json() == model | {"price": price, "upstream_model": "llama", "name": "llama"}
+    renamed = {"upstream_model": "llama", "name": "llama", "price_source": "operator"}
+    assert changed.json() == model | {"price": price} | renamed
     (row,) = admin.sql("SELECT settings FROM deployments WHERE name = 'llama'")
     assert row["settings"] == {"kind": "chat", "price": price}
     changed = await admin.call("PATCH", "/models/llama", json={"price": None, "kind": None})
     assert (changed.json()["price"], changed.json()["kind"]) == (None, None)
     assert (await admin.call("DELETE", "/models/llama")).status_code == 204
     assert admin.config("deployment", model["id"]) == 4
+
+
+async def test_a_model_says_who_knows_its_price(admin: Admin) -> None:
+    await admin.make("/providers", **LOCAL)
+    await admin.make("/providers", name="openai", kind="openai", api_key=SECRET)
+    await admin.make("/models", name="gpt-5-mini", provider="openai")
+    await admin.make("/models", name="gpt-5-of-tomorrow", provider="openai")
+    await admin.make("/models", name="llama", provider="local")
+    found = {model["name"]: model["price_source"] for model in (await admin.get("/models"))["items"]}
+    del found["sim-embedding"]
+    assert found == {"sim": "simulated", "gpt-5-mini": "catalogue", "gpt-5-of-tomorrow": "unknown", "llama": "unknown"}
 
 
 async def test_one_name_at_two_providers_is_a_group(admin: Admin) -> None:

@@ -98,10 +98,14 @@ def test_a_provider_and_its_models(cli: Cli, name: str) -> None:
     assert "test it: scutum providers test" in made.err
     shown = cli.ok("providers", "show", name)
     assert secret not in shown.out and "timeouts.total_ms=30000" in shown.out
-    cli.ok("models", "add", f"{name}-m", "--provider", name, "--upstream-model", "tiny", "--price", "0.25,2")
+    priced = ("--upstream-model", "tiny", "--price", "0.25,2")
+    assert "price" not in cli.ok("models", "add", f"{name}-m", "--provider", name, *priced).err
     assert "$0.25 in, $2.00 out" in cli.ok("models", "show", f"{name}-m").out
     cli.ok("models", "update", f"{name}-m", "--price", "none")
     assert cli.ok("models", "show", f"{name}-m", "-o", "json").json["price"] is None
+    free = cli.ok("models", "add", f"{name}-free", "--provider", name).err
+    assert "price is unknown" in free and "no budget holds them" in free and "--price IN,OUT" in free
+    assert "unknown" in cli.ok("models", "list", "--filter", f"name={name}-free").out
     failed = cli("providers", "test", name)
     assert failed.code == 7 and len(failed.err.splitlines()) <= 3 and secret not in failed.err
     kept = cli("providers", "delete", name, "--yes")
