@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from time import perf_counter
 from typing import Final
 
 import msgspec
 
+from scutum_server.errors import UpstreamError
 from scutum_server.proxy.call import Call, usd
 from scutum_server.proxy.charging import asked_apart, tokens_of
 from scutum_server.proxy.config.snapshot import Deployment
@@ -52,7 +54,8 @@ async def forward(call: Call, deployment: Deployment, way: Way) -> None:
         elif call.stream:
             kind = reply.header(b"content-type") or b""
             if not kind.lower().startswith(b"text/event-stream"):
-                call.charge(way.reported_in(await reply.body(MAX_ANSWER_BYTES)), None)
+                with contextlib.suppress(UpstreamError):  # it is none, however it ends
+                    call.charge(way.reported_in(await reply.body(MAX_ANSWER_BYTES)), None)
                 raise UpstreamBadAnswer(f"The provider {deployment.provider.name} did not answer with a stream.")
             await _stream(call, deployment, reply, way.passage())
         else:
