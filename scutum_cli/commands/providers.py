@@ -143,6 +143,8 @@ def add(
     made = server.create_provider(body)
     follow = f"Then: scutum models add NAME --provider {made['name']}; test it: scutum providers test {made['name']}"
     output.changed(made, f"Provider {made['name']} added ({made['id']}). {follow}")
+    if made["kind"] == "litellm":
+        output.say("note: the LiteLLM library calls it. If the gateway's host lacks it: scutum install --with litellm")
 
 
 def _ask_for_missing(server: api.Api, body: ProviderCreate) -> None:

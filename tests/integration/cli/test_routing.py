@@ -53,7 +53,8 @@ def test_presets_say_what_they_need(cli: Cli) -> None:
 
 
 def test_a_preset_s_name_is_enough(cli: Cli) -> None:
-    cli.ok("providers", "add", "gemini", "--api-key-stdin", stdin="AIza-0123456789abcdef")
+    added = cli.ok("providers", "add", "gemini", "--api-key-stdin", stdin="AIza-0123456789abcdef")
+    assert "scutum install --with litellm" in added.err
     shown = cli.ok("providers", "show", "gemini", "-o", "json").json
     assert (shown["kind"], shown["settings"]) == ("litellm", {"vendor": "gemini"})
     lines = "[default]\naws_access_key_id = AKIA0123456789ABCDEF\naws_secret_access_key = x/y+z0123456789\n"
