@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from scutum_server.wire.fields import Document
@@ -16,7 +17,12 @@ _EFFORTS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "h
 
 def reasons(model: object) -> bool:
     """Whether OpenAI sells a reasoning model under this name."""
-    return isinstance(model, str) and _REASONS.search(model) is not None
+    return isinstance(model, str) and _reasons(model)
+
+
+@lru_cache(4096)
+def _reasons(model: str) -> bool:
+    return _REASONS.search(model) is not None
 
 
 def cap_field(model: object, usual: str) -> str:

@@ -82,13 +82,16 @@ def _input(call: Call, deployment: Deployment) -> tuple[int, int]:
 def asked_output(call: Call) -> int | None:
     """The client's own maximum of output tokens for each choice."""
     parsed = call.parsed
-    fields = (getattr(parsed, "max_completion_tokens", None), getattr(parsed, "max_tokens", None))
-    given: list[int] = [each for each in fields if each is not None and each > 0]
-    if given:
-        return max(given)
+    newer: int = getattr(parsed, "max_completion_tokens", None) or 0
+    older: int = getattr(parsed, "max_tokens", None) or 0
+    asked = max(older, newer)
+    if asked > 0:
+        return asked
     return COMPLETIONS_OUTPUT if call.endpoint.wire == COMPLETIONS else None
 
 
 def choices(call: Call) -> int:
     parsed = call.parsed
-    return max(1, getattr(parsed, "n", None) or 1, getattr(parsed, "best_of", None) or 1)
+    asked: int = getattr(parsed, "n", None) or 1
+    tried: int = getattr(parsed, "best_of", None) or 1
+    return max(1, asked, tried) if asked != 1 or tried != 1 else 1
