@@ -80,6 +80,8 @@ class Reach(Struct, frozen=True):
     uses: int
 
 
+TEXTS: Final = Reach(outside=False, uses=0)
+"""Of a conversation of texts, without tools."""
 NOTHING: Final = Reach(outside=False, uses=0)
 _ANYTHING: Final = Reach(outside=True, uses=USES)
 
@@ -90,7 +92,7 @@ def reach(body: bytes) -> Reach:
         _SAID.decode(body)
     except (msgspec.MsgspecError, RecursionError):
         return _searched(body)
-    return NOTHING
+    return TEXTS
 
 
 def _searched(body: bytes) -> Reach:

@@ -30,6 +30,8 @@ _MOST_PLANS: Final = 50_000
 class Plan(Struct, frozen=True):
     """The leases that requests of one key to one model need; `output_tokens` is what a budget lets them generate.
 
+    `fewest_tokens` is the smallest quota of tokens: no request reserves more.
+
     Of `once` a request takes each a single time, however many attempts it makes; of the others each attempt anew.
     """
 
@@ -38,6 +40,7 @@ class Plan(Struct, frozen=True):
     tokens: tuple[Lease, ...]
     money: tuple[Lease, ...]
     output_tokens: int
+    fewest_tokens: int
     requests_shown: Lease | None
     tokens_shown: Lease | None
 
@@ -48,11 +51,13 @@ class Plan(Struct, frozen=True):
 class Hold:
     """What one attempt of a request has taken, at `at`, until it is settled; `previous` is the attempt before it."""
 
-    __slots__ = ("at", "money", "money_units", "once", "open", "output_cap", "plan", "slots", "taken", "token_units",
-                 "tokens")  # fmt: skip
+    __slots__ = ("asked", "at", "money", "money_units", "once", "open", "output_cap", "plan", "slots", "taken",
+                 "token_units", "tokens")  # fmt: skip
 
-    def __init__(self, plan: Plan, token_units: int, previous: Hold | None) -> None:
+    def __init__(self, plan: Plan, token_units: int, asked: int | None, previous: Hold | None) -> None:
         self.plan = plan
+        self.asked = asked
+        """The client's own maximum of output tokens for each choice."""
         self.once = plan.once if previous is None else tuple(each for each in plan.once if each not in previous.taken)
         self.taken: tuple[Lease, ...] = () if previous is None else previous.taken
         self.at = 0.0
@@ -85,10 +90,11 @@ class Admission:
         plan = self._plan(call, deployment)
         if plan is None:
             return
+        asked = asked_output(call)
         counts = call.endpoint.wire not in _UNCOUNTED
-        tokens = self._token_estimate(call, deployment, plan) if plan.tokens and counts else 0
-        cost = self._most(call, deployment, plan) if plan.money else FREE
-        hold = call.hold = Hold(plan, tokens, call.hold)
+        tokens = self._token_estimate(call, deployment, plan, asked) if plan.tokens and counts else 0
+        cost = self._most(call, deployment, plan, asked) if plan.money else FREE
+        hold = call.hold = Hold(plan, tokens, asked, call.hold)
         keeper = self._keeper
         now = keeper.now()
         if now < keeper.fresh and _at_hand(hold, tokens, cost.most, now):
@@ -163,7 +169,9 @@ class Admission:
             if lease.unused <= lease.low:
                 keeper.renew(lease)
         if money:
-            units = min(cost.most, *(lease.unused for lease in money))
+            units = cost.most
+            for lease in money:
+                units = min(units, lease.unused)
             for lease in money:
                 lease.reserve(units)
                 if lease.unused <= lease.low:
@@ -175,21 +183,20 @@ class Admission:
 
     # -- how much a request may need
 
-    def _token_estimate(self, call: Call, deployment: Deployment, plan: Plan) -> int:
+    def _token_estimate(self, call: Call, deployment: Deployment, plan: Plan, asked: int | None) -> int:
         name = deployment.name
-        asked = asked_output(call)
         output = self._outputs.get(name, 256.0) if asked is None else asked * choices(call)
         if call.endpoint.wire in WITHOUT_OUTPUT:
             output = 0
         estimate = int(len(call.body) * self._input_factors.get(name, 0.3) + output) + 1
-        return min(estimate, *(lease.meter.capacity for lease in plan.tokens))
+        return min(plan.fewest_tokens, estimate)
 
-    def _most(self, call: Call, deployment: Deployment, plan: Plan) -> Most:
+    def _most(self, call: Call, deployment: Deployment, plan: Plan, asked: int | None) -> Most:
         if call.endpoint.wire in PASSED:
             return reserve(call, deployment, plan.output_tokens)
         if call.endpoint.wire == COUNT_TOKENS:
             return FREE
-        return most(call, deployment, self._rates, plan.output_tokens)
+        return most(call, deployment, self._rates, plan.output_tokens if asked is None else asked)
 
     def _learn(self, call: Call, name: str) -> None:
         if not call.body:
@@ -239,6 +246,7 @@ class Admission:
             tokens=kinds["tokens"],
             money=kinds["money"],
             output_tokens=min((rule.output_tokens for rule in rules if rule.output_tokens is not None), default=0),
+            fewest_tokens=min((lease.meter.capacity for lease in kinds["tokens"]), default=0),
             requests_shown=_narrowest(kinds["requests"]),
             tokens_shown=_narrowest(kinds["tokens"]),
         )
@@ -252,7 +260,7 @@ def capped(call: Call, body: bytes, wire: str, deployment: Deployment) -> bytes:
     field = "max_output_tokens" if wire == RESPONSES else "max_tokens"
     if wire == CHAT:
         field = gpt.cap_field(deployment.upstream_model, deployment.provider.lane.traits.cap_field)
-    asked = asked_output(call)
+    asked = hold.asked
     if asked is not None and asked <= hold.output_cap and (call.endpoint.wire != wire or _says(call, field)):
         return body
     return with_output_cap(body, hold.output_cap, field=field)
@@ -260,8 +268,10 @@ def capped(call: Call, body: bytes, wire: str, deployment: Deployment) -> bytes:
 
 def _says(call: Call, field: str) -> bool:
     """Whether the client's own maximum has a name that the provider knows; OpenAI knows both of chat's."""
-    names = (field, "max_tokens") if field == "max_completion_tokens" else (field,)
-    return any((getattr(call.parsed, name, None) or 0) > 0 for name in names)
+    parsed = call.parsed
+    if (getattr(parsed, field, None) or 0) > 0:
+        return True
+    return field == "max_completion_tokens" and (getattr(parsed, "max_tokens", None) or 0) > 0
 
 
 def _at_hand(hold: Hold, tokens: int, money: int, now: float) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from scutum_server.proxy.limits.rates import RateCard
 from scutum_server.upstream.native import COMPLETIONS, COUNT_TOKENS, EMBEDDINGS
-from scutum_server.wire.reach import NOTHING, reach
+from scutum_server.wire.reach import TEXTS, reach
 
 if TYPE_CHECKING:
     from scutum_server.proxy.call import Call
@@ -50,15 +50,13 @@ class Most(Struct, frozen=True):
 FREE: Final = Most(0, 0, 0, 0, 0)
 
 
-def most(call: Call, deployment: Deployment, card: RateCard, output_tokens: int) -> Most:
-    """`output_tokens` are for requests without a maximum of their own."""
+def most(call: Call, deployment: Deployment, card: RateCard, output: int) -> Most:
+    """`output` is how many tokens a choice may have: the client's own maximum, or the budget's."""
     tokens, uses = _input(call, deployment)
     rates = card.rates(deployment.price, tokens, getattr(call.parsed, "terms", None))
     taken = rates.fixed + rates.input * tokens + rates.use * uses
     if call.endpoint.wire in WITHOUT_OUTPUT:
         return Most(taken, taken, taken, 0, 0)
-    asked = asked_output(call)
-    output = output_tokens if asked is None else asked
     token = rates.output * choices(call)
     least = LEAST_WITH_THINKING if b'"budget_tokens"' in call.body else LEAST_OUTPUT
     return Most(taken + token * output, taken + token * min(least, output), taken, token, output)
@@ -68,11 +66,11 @@ def _input(call: Call, deployment: Deployment) -> tuple[int, int]:
     """The most input tokens, and how often the provider's own tools may run."""
     body = call.body
     tokens = len(body) + TEMPLATE_TOKENS
+    found = TEXTS if call.endpoint.wire in _AS_TEXT else reach(body)
+    if found is TEXTS:
+        return tokens, 0
     if b'"tools"' in body or b'"functions"' in body:
         tokens += TOOLS_TOKENS
-    found = NOTHING if call.endpoint.wire in _AS_TEXT else reach(body)
-    if found is NOTHING:
-        return tokens, 0
     window = deployment.window or max(UNKNOWN_WINDOW, tokens)
     if found.uses:
         return window * (found.uses + 1), found.uses

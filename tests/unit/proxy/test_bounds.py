@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from scutum_server.proxy.limits.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, Most, most
+from scutum_server.proxy.limits.bounds import TEMPLATE_TOKENS, TOOLS_TOKENS, Most, asked_output, most
 from scutum_server.proxy.limits.rates import RateCard
 from scutum_server.upstream.catalog import Price, pricer
 from scutum_server.upstream.native import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES
@@ -20,7 +20,9 @@ def bound(wire: str, document: dict[str, Any], price: Any = OWN, window: int | N
     """The bound, and the bytes of the request."""
     body = json.dumps({"model": "m", **document}).encode()
     call = SimpleNamespace(body=body, parsed=DECODERS[wire].decode(body), endpoint=SimpleNamespace(wire=wire))
-    return most(call, SimpleNamespace(price=price, window=window), RateCard(), 500), len(body)
+    asked = asked_output(call)
+    output = 500 if asked is None else asked
+    return most(call, SimpleNamespace(price=price, window=window), RateCard(), output), len(body)
 
 
 def test_text_costs_a_token_a_byte_at_most() -> None:
