@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from scutum_server.errors import UpstreamError
+from scutum_server.infra.outbox import outbox_of
 from scutum_server.upstream.errors import UpstreamBadAnswer, UpstreamDisconnected
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Connection(asyncio.Protocol):
         self.origin = origin
         self.loop = loop
         self.created = loop.time()
+        self._outbox = outbox_of(loop)
         self.parser = httptools.HttpResponseParser(self)
         self.used = False
         self.lost = False
@@ -78,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._idle_s = idle_s
         self.total_deadline = now + total_s
         self.deadline = min(now + first_byte_s, self.total_deadline)
-        self.transport.write(payload)
+        self._outbox.put(self.transport, payload)
 
     def open(self, head: bytes, idle_s: float) -> None:
         """Starts an exchange whose request comes in pieces: no deadline runs while the provider waits for us."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from scutum_server.errors import InvalidInput, TooLarge
+from scutum_server.infra.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Exchange(RequestResponseCycle):
     silence_seconds = 60.0
     upload_seconds = 3600.0
     task: asyncio.Task[None]
+    outbox: Outbox
     chunked = True
     status = 0
     is_head = False
@@ -119,10 +121,8 @@ class Exchange(RequestResponseCycle):
         self.response_started = self.response_complete = True
         self.status = status
         connection = b"" if self.keep_alive else b"connection: close\r\n"
-        self.transport.write(
-            b"%b%b%b%bcontent-length: %d\r\n\r\n%b"
-            % (STATUS_LINE[status], self._date(), head, connection, len(body), b"" if self.is_head else body)
-        )
+        fields = (STATUS_LINE[status], self._date(), head, connection, len(body), b"" if self.is_head else body)
+        self.outbox.put(self.transport, b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % fields)
         self._completed()
 
     def start(self, status: int, head: bytes) -> None:
@@ -174,6 +174,7 @@ class Exchange(RequestResponseCycle):
     def _completed(self) -> None:
         self.on_writable = None
         if not self.keep_alive:
+            self.outbox.flush()
             self.transport.close()
         self.on_response()
 

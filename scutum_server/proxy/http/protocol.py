@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from scutum_server.errors import InvalidInput, ScutumError
+from scutum_server.infra.outbox import outbox_of
 from scutum_server.proxy.http.exchange import SCOPE_KEY, Exchange, RequestTimeout
 from scutum_server.wire.errors import render, shape_of
 
@@ -54,6 +55,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.running: Exchange | None = None
+        self._outbox = outbox_of(self.loop)
         self.draining = False
         self._head_open = False
         # Bytes since the last one of a body, or since a message began: heads, trailers, chunk extensions, blank lines.
@@ -125,6 +127,7 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: ScutumError) -> None:
         if self.transport.is_closing():
             return
+        self._outbox.flush()
         if self.running is None:
             body = render(error, shape_of(self.url))
             head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
@@ -204,6 +207,7 @@ class Protocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         exchange.is_head = scope["method"] == "HEAD"
+        exchange.outbox = self._outbox
         self.cycle = exchange
         scope[SCOPE_KEY] = exchange
         if before is None or before.response_complete:
@@ -254,6 +258,7 @@ class Protocol(HttpToolsProtocol):
     def _close(self) -> None:
         """Closes once the client has taken what was written, but does not wait for ever."""
         if not self.transport.is_closing():
+            self._outbox.flush()
             self.transport.close()
         self._watch_writing()
 

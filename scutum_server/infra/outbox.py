@@ -1,0 +1,43 @@
+"""Writes of one turn of the event loop, made one right after the other at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+
+class Outbox:
+    """One for an event loop. A peer that sleeps is woken by the first of several writes, and is awake for the others:
+    to wake it for each costs 6 µs a write.
+
+    Whoever writes to a transport past this, or closes it, calls `flush()` before.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+
+    def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        waiting = self._waiting
+        if not waiting:
+            self._loop.call_soon(self.flush)
+        waiting.append((transport, data))
+
+    def flush(self) -> None:
+        """Writes what waits; an empty outbox costs nothing."""
+        waiting = self._waiting
+        if waiting:
+            self._waiting = []
+            for transport, data in waiting:
+                transport.write(data)
+
+
+_OUTBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
+
+
+def outbox_of(loop: asyncio.AbstractEventLoop) -> Outbox:
+    """The loop's outbox."""
+    found = _OUTBOXES.get(loop)
+    if found is None:
+        found = _OUTBOXES[loop] = Outbox(loop)
+    return found
