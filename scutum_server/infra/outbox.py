@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 from weakref import WeakKeyDictionary
+
+LARGE_BYTES: Final = 16 * 1024
+"""What is written at once: a slow reader must be noticed before more comes for it."""
 
 
 class Outbox:
@@ -18,6 +22,10 @@ class Outbox:
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        if len(data) > LARGE_BYTES:
+            self.flush()
+            transport.write(data)
+            return
         waiting = self._waiting
         if not waiting:
             self._loop.call_soon(self.flush)

@@ -135,12 +135,13 @@ class Exchange(RequestResponseCycle):
         self.keep_alive = self.keep_alive and self.chunked
         coding = b"transfer-encoding: chunked\r\n" if self.chunked else b""
         connection = b"" if self.keep_alive else b"connection: close\r\n"
-        self.transport.write(b"%b%b%b%b%b\r\n" % (STATUS_LINE[status], self._date(), head, coding, connection))
+        fields = (STATUS_LINE[status], self._date(), head, coding, connection)
+        self.outbox.put(self.transport, b"%b%b%b%b%b\r\n" % fields)
 
     def write(self, data: bytes) -> bool:
         """A piece of a streamed answer; False when the client is slow: wait for `on_writable`."""
         if data and not self.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+            self.outbox.put(self.transport, b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
         return not self.flow.write_paused
 
     def end(self, data: bytes) -> None:
@@ -151,7 +152,7 @@ class Exchange(RequestResponseCycle):
         last = data
         if self.chunked:
             last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
-        self.transport.write(last)
+        self.outbox.put(self.transport, last)
         self._completed()
 
     def cut(self, data: bytes) -> None:
