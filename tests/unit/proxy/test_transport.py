@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 
@@ -305,16 +304,15 @@ async def test_statuses_that_do_not_exist(transport: Transport, upstream: Upstre
 async def test_a_provider_that_answers_before_it_has_read_is_not_asked_again_on_that_connection(
     transport: Transport,
 ) -> None:
-    accepted = 0
+    serving: list[asyncio.Task[None]] = []
+    over = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal accepted
-        accepted += 1
+        serving.append(asyncio.current_task())
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer(b"too large", 413))
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            await reader.readuntil(b"hang up")
-        writer.close()
+        await over.wait()
+        writer.transport.abort()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1024) as server:
         origin = transport.origin("127.0.0.1", server.sockets[0].getsockname()[1], tls=False)
@@ -322,5 +320,7 @@ async def test_a_provider_that_answers_before_it_has_read_is_not_asked_again_on_
         for count in (1, 2):
             response = await transport.request(origin, request, TIMES, whole=True)
             response.close()
-            assert (response.status, accepted) == (413, count)
+            assert (response.status, len(serving)) == (413, count)
         assert not transport.active
+        over.set()
+        await asyncio.gather(*serving)
