@@ -37,7 +37,8 @@ class Outbox:
         if waiting:
             self._waiting = []
             for transport, data in waiting:
-                transport.write(data)
+                if not transport.is_closing():  # its peer is gone, and the others' writes must not go with it
+                    transport.write(data)
 
 
 _OUTBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()
