@@ -23,9 +23,10 @@ from scutum_server.gateway.models import (
     Target,
 )
 from scutum_server.gateway.presets import PRESETS, Preset
-from scutum_server.gateway.service import Changes, find_provider, plain, provider_missing, realign
+from scutum_server.gateway.service import find_provider, provider_missing, realign
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
+from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.paging import Page

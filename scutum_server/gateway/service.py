@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from scutum_server.gateway.models import (
 )
 from scutum_server.gateway.store import GatewayStore, alias_of
 from scutum_server.infra import paging, refs
+from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.paging import Page
 from scutum_server.upstream.options import Routing
@@ -34,27 +35,6 @@ _SEGMENT = re.compile(r"(^|/)\.{0,2}(/|$)")
 
 
 DEFAULT_ROUTING = Routing()
-
-
-class Changes(Protocol):
-    """Takes note of a change; the composition root writes audit row, event and configuration version with it."""
-
-    def note(
-        self,
-        action: str,
-        resource: str,
-        resource_id: str,
-        *,
-        org_id: str | None = None,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None: ...
-
-
-def plain(item: msgspec.Struct) -> dict[str, Any]:
-    """A model as JSON-able values, for the audit trail."""
-    built: dict[str, Any] = msgspec.to_builtins(item)
-    return built
 
 
 def clean_name(name: str) -> str:

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from scutum_server.gateway.models import BadField, Setting, SettingNotFound
-from scutum_server.gateway.service import Changes
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
+from scutum_server.infra.changes import Changes
 from scutum_server.infra.paging import Page
 
 BOOTSTRAPPED = "bootstrap"

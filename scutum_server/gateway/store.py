@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, LiteralString
+from typing import Any
 
 import msgspec
 from psycopg.errors import UniqueViolation
@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 
 from scutum_server.gateway.models import PRIMARY, Alias, Model, Price, Provider, ProviderKey, Target
 from scutum_server.infra.db import Connection
-from scutum_server.infra.refs import Candidate, short_form
+from scutum_server.infra.refs import Candidate
+from scutum_server.infra.store import Store
 from scutum_server.upstream.options import Routing
 
 PROVIDERS = """
@@ -126,19 +127,8 @@ ORDER BY c.place
 """
 
 
-class GatewayStore:
+class GatewayStore(Store):
     """Reads and writes inside the connection's transaction; never commits."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
-        cursor = await self._conn.execute(query, params)
-        return await cursor.fetchall()
-
-    async def _candidates(self, query: LiteralString, ref: str, prefix: str) -> list[Candidate]:
-        rows = await self._rows(query, {"ref": ref, "part": short_form(ref, prefix)})
-        return [Candidate(**row) for row in rows]
 
     async def providers(self, limit: int, after: str | None) -> list[Provider]:
         rows = await self._rows(PROVIDERS, {"id": None, "limit": limit, "after": after})

@@ -25,6 +25,7 @@ from scutum_server.identity.models import (
 )
 from scutum_server.identity.store import IdentityStore
 from scutum_server.infra import crypto, paging, refs
+from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.paging import Page
 
@@ -38,33 +39,12 @@ MAX_METADATA = 16 * 1024
 Clock = Callable[[], dt.datetime]
 
 
-class Changes(Protocol):
-    """Takes note of a change; the composition root writes audit row, event and configuration version with it."""
-
-    def note(
-        self,
-        action: str,
-        resource: str,
-        resource_id: str,
-        *,
-        org_id: str | None = None,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None: ...
-
-
 class KeyPolicy(Protocol):
     """What the operator has set for keys that do not say it themselves."""
 
     async def default_ttl_days(self) -> int | None: ...
 
     async def rotation_overlap_seconds(self) -> int: ...
-
-
-def plain(item: msgspec.Struct) -> dict[str, Any]:
-    """A model as JSON-able values, for the audit trail."""
-    built: dict[str, Any] = msgspec.to_builtins(item)
-    return built
 
 
 def clean_name(name: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from scutum_server.identity.models import Key, Org, Team
-from scutum_server.infra.db import Connection
-from scutum_server.infra.refs import Candidate, short_form
+from scutum_server.infra.refs import Candidate
+from scutum_server.infra.store import Store
 
 ORGS = """
 SELECT id, name, time_zone, created_at FROM orgs
@@ -90,19 +90,8 @@ WHERE id = %(id)s
 """
 
 
-class IdentityStore:
+class IdentityStore(Store):
     """Reads and writes inside the connection's transaction; never commits."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
-        cursor = await self._conn.execute(query, params)
-        return await cursor.fetchall()
-
-    async def _candidates(self, query: LiteralString, ref: str, prefix: str) -> list[Candidate]:
-        rows = await self._rows(query, {"ref": ref, "part": short_form(ref, prefix)})
-        return [Candidate(**row) for row in rows]
 
     async def orgs(self, limit: int, after: str | None) -> list[Org]:
         return [Org(**row) for row in await self._rows(ORGS, {"limit": limit, "after": after})]

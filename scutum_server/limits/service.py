@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from scutum_server.infra import paging, refs
+from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.paging import Page
 from scutum_server.infra.windows import bounds
@@ -33,27 +34,6 @@ _TARGETS = {
     "model": ("model",), "team+model": ("team", "model"),
 }  # fmt: skip
 """The fields that say whom a scope is about."""
-
-
-class Changes(Protocol):
-    """Takes note of a change; the composition root writes audit row, event and configuration version with it."""
-
-    def note(
-        self,
-        action: str,
-        resource: str,
-        resource_id: str,
-        *,
-        org_id: str | None = None,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-    ) -> None: ...
-
-
-def plain(item: msgspec.Struct) -> dict[str, Any]:
-    """A model as JSON-able values, for the audit trail."""
-    built: dict[str, Any] = msgspec.to_builtins(item)
-    return built
 
 
 def nano_usd(text: str) -> int:

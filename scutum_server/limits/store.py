@@ -11,7 +11,8 @@ import psycopg
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra.db import Connection
-from scutum_server.infra.refs import Candidate, short_form
+from scutum_server.infra.refs import Candidate
+from scutum_server.infra.store import Store
 from scutum_server.limits.models import RATES, Budget, Limit, Spend
 
 LIMITS = """
@@ -199,19 +200,12 @@ def unavailable_on_error() -> Iterator[None]:
         raise Unavailable(reason, code="database_unavailable") from error
 
 
-class LimitStore:
+class LimitStore(Store):
     """Reads and writes inside the connection's transaction; never commits."""
-
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
-
-    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
-        return await (await self._conn.execute(query, params)).fetchall()
 
     async def candidates(self, kind: str, ref: str) -> list[Candidate]:
         """What `ref` may mean; `kind` is limit, budget, org, unit, team or key."""
-        rows = await self._rows(CANDIDATES[kind], {"ref": ref, "part": short_form(ref, kind)})
-        return [Candidate(**row) for row in rows]
+        return await self._candidates(CANDIDATES[kind], ref, kind)
 
     async def org_of(self, kind: str, object_id: str) -> str | None:
         """The org of an org, unit, team or live key, which is kept from being deleted meanwhile; None if it is gone."""

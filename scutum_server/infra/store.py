@@ -1,0 +1,23 @@
+"""What every domain's store does with its connection."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+from scutum_server.infra.db import Connection
+from scutum_server.infra.refs import Candidate, short_form
+
+
+class Store:
+    """Reads and writes inside the connection's transaction; never commits."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
+        return await (await self._conn.execute(query, params)).fetchall()
+
+    async def _candidates(self, query: LiteralString, ref: str, prefix: str) -> list[Candidate]:
+        """What `ref` may mean; ids begin with `prefix`, the query takes `ref` and `part`, a part of an id."""
+        rows = await self._rows(query, {"ref": ref, "part": short_form(ref, prefix)})
+        return [Candidate(**row) for row in rows]
