@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from scutum_server import __version__
-from scutum_server.admin import auth, health, problems
+from scutum_server.admin import auth, health, permissions, problems
 from scutum_server.admin.fleet import Fleet
 from scutum_server.admin.middleware import Envelope
 from scutum_server.admin.probing import StoredTester
@@ -60,11 +60,15 @@ def routes() -> FastAPI:
 
 
 def create_app(runtime: Runtime) -> FastAPI:
-    """The application over `runtime`, which it opens at start and closes at the end."""
+    """The application over `runtime`, which it opens at start and closes at the end.
+
+    Raises SettingsError when a route has no permission.
+    """
     from scutum_server.admin import openapi
 
     app = routes()
     openapi.mount(app, PREFIX)
+    permissions.verify(app, auth.authenticate)
     problems.install(app)
     app.add_middleware(Envelope)
     app.state.runtime = runtime

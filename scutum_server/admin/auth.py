@@ -5,19 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from scutum_server.admin import permissions
 from scutum_server.admin.changes import Changes, Context, address_of, source_of
 from scutum_server.admin.problems import request_id_of
 from scutum_server.admin.runtime import Runtime
 from scutum_server.errors import Forbidden
 from scutum_server.identity import schemas
-from scutum_server.identity.models import Actor, InvalidCredentials, InvalidToken, Token
+from scutum_server.identity.models import Actor, InvalidCredentials, InvalidToken, Principal, Token
 from scutum_server.identity.sessions import MASTER
 from scutum_server.infra.db import transaction
 
 router = APIRouter(tags=["auth"])
-NOBODY = Actor("anonymous", "anonymous")
-KINDS = frozenset({MASTER.kind})
-"""Kinds of actor that may use the control plane."""
+NOBODY = Principal(Actor("anonymous", "anonymous"), "viewer")
+"""Who tries to log in: on the audit trail only, never in a session."""
 
 bearer = HTTPBearer(auto_error=False, description="The access token of POST /api/v1/auth/login.")
 
@@ -27,9 +27,11 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def _context(request: Request, actor: Actor) -> Context:
+def _context(request: Request, holder: Principal) -> Context:
     return Context(
-        actor=actor,
+        actor=holder.actor,
+        role=holder.role,
+        org_id=holder.org_id,
         source=source_of(request.headers.get("x-scutum-source")),
         ip=address_of(request.client.host if request.client else None),
         request_id=request_id_of(request),
@@ -47,23 +49,25 @@ async def authenticate(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
 ) -> Context:
-    """The request's context; raises InvalidToken, or Forbidden (which is audited)."""
+    """The request's context; raises InvalidToken, or Forbidden (which is audited) for what the role may not do."""
     runtime = runtime_of(request)
     if credentials is None:
         raise InvalidToken("This route needs a session.", hint="Log in: scutum login")
     context = _context(request, runtime.sessions.verify(credentials.credentials))
     if runtime.unready is not None:
         raise runtime.unready
-    if context.actor.kind not in KINDS:
+    try:
+        permissions.demand(context.role, context.org_id, request.scope["route"].name)
+    except Forbidden:
         await _denied(runtime, context, "auth.forbid", request.url.path)
-        raise Forbidden("This session may not use the control plane.")
+        raise
     return context
 
 
 async def _denied(runtime: Runtime, context: Context, action: str, what: str) -> None:
     """In a transaction of its own, so that it stays although the request fails."""
     changes = Changes(context)
-    changes.note(action, "session", what, outcome="denied")
+    changes.note(action, "session", what, org_id=context.org_id, outcome="denied")
     async with transaction(runtime.pool) as conn:
         await changes.write(conn)
 
@@ -83,7 +87,7 @@ async def open_session(runtime: Runtime, request: Request, master_key: str) -> T
         await _denied(runtime, _context(request, NOBODY), "auth.refuse", "login")
         raise
     changes = Changes(_context(request, MASTER))
-    changes.note("auth.login", "session", MASTER.id)
+    changes.note("auth.login", "session", MASTER.actor.id)
     async with transaction(runtime.pool) as conn:
         await changes.write(conn)
     return token

@@ -25,7 +25,7 @@ async def seed(conn: Connection, box: SecretBox, clock: Clock) -> bool:
     gateway = GatewayStore(conn)
     if BOOTSTRAPPED in await gateway.settings():
         return False
-    changes = Changes(Context(actor=SYSTEM, source="system"))
+    changes = Changes(Context(actor=SYSTEM, role="owner", source="system"))
     services = Services(conn, box, changes, clock)
     await services.teams.create_org(DEFAULT)
     await services.teams.create(DEFAULT, DEFAULT)

@@ -13,7 +13,7 @@ from scutum_server.audit.store import AuditStore
 from scutum_server.events import models as events
 from scutum_server.events import store as outbox
 from scutum_server.gateway.store import config_changed
-from scutum_server.identity.models import Actor
+from scutum_server.identity.models import Actor, Role
 from scutum_server.infra.db import Connection
 
 _CONFIG_KIND = {
@@ -25,10 +25,12 @@ SYSTEM = Actor("system", "system")
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """Who asks, from where, in which request."""
+    """Who asks, from where, in which request; `org_id` is the one org that the session is for, None for all."""
 
     actor: Actor
+    role: Role
     source: Source
+    org_id: str | None = None
     ip: str | None = None
     request_id: str | None = None
 

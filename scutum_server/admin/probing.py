@@ -29,7 +29,7 @@ class StoredTester:
         self._prober = Prober(runtime.box, simulate, runtime.outgoing, runtime.litellm)
 
     async def test(self, ref: str) -> Probe:
-        unused = Changes(Context(actor=SYSTEM, source="system"))
+        unused = Changes(Context(actor=SYSTEM, role="owner", source="system"))
         async with transaction(self._runtime.pool) as conn:
             target = await Services(conn, self._runtime.box, unused, utc_now).providers.target(ref)
         return await self._prober.probe(target)

@@ -25,17 +25,22 @@ Clock = Callable[[], dt.datetime]
 
 
 class Services:
-    """They note what they change in `changes`, which the caller writes before it commits."""
+    """They note what they change in `changes`, which the caller writes before it commits.
 
-    def __init__(self, conn: Connection, box: SecretBox, changes: Changes, clock: Clock) -> None:
-        gateway, identity = GatewayStore(conn), IdentityStore(conn)
+    `scope` is the id of the one org that they may see, None for all.
+    """
+
+    def __init__(
+        self, conn: Connection, box: SecretBox, changes: Changes, clock: Clock, scope: str | None = None
+    ) -> None:
+        gateway, identity = GatewayStore(conn, scope), IdentityStore(conn, scope)
         self.settings = SettingService(gateway, changes)
         self.teams = TeamService(identity, changes)
         self.keys = KeyService(identity, self.teams, changes, self.settings, clock)
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)
         self.aliases = AliasService(gateway, changes)
-        limits = LimitStore(conn)
+        limits = LimitStore(conn, scope)
         self.limits = LimitService(limits, changes)
         self.budgets = BudgetService(limits, changes, clock)
         self.audit = AuditService(AuditStore(conn))

@@ -10,6 +10,8 @@ from msgspec import Struct
 from scutum_server.errors import Conflict, InvalidInput, NotFound, ScutumError, Unauthenticated
 
 KeyState = Literal["active", "expired", "revoked"]
+Role = Literal["owner", "admin", "operator", "approver", "viewer"]
+ROLES: tuple[Role, ...] = ("owner", "admin", "operator", "approver", "viewer")
 
 
 class Org(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,14 @@ class Actor(Struct, frozen=True):
     id: str
     kind: str
     email: str | None = None
+
+
+class Principal(Struct, frozen=True):
+    """Somebody with a role: in one org, or (`org_id` None) in the whole install."""
+
+    actor: Actor
+    role: Role
+    org_id: str | None = None
 
 
 class Token(Struct, frozen=True):

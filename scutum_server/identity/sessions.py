@@ -9,16 +9,34 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 import jwt
+import msgspec
 
-from scutum_server.identity.models import Actor, InvalidCredentials, InvalidToken, Token, TooManyAttemptsError
+from scutum_server.identity.models import (
+    Actor,
+    InvalidCredentials,
+    InvalidToken,
+    Principal,
+    Role,
+    Token,
+    TooManyAttemptsError,
+)
 from scutum_server.infra.ids import new_id
 
 TTL = 900
 """Seconds that a token opens for."""
 _ISSUER = "scutum-admin"
 _ALGORITHM = "HS256"
-_CLAIMS = ["sub", "kind", "iat", "exp", "jti", "iss"]
-MASTER = Actor("master", "admin")
+_CLAIMS = ["sub", "kind", "role", "iat", "exp", "jti", "iss"]
+MASTER = Principal(Actor("master", "admin"), "owner")
+"""Whoever has the master key owns the whole install."""
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    sub: str
+    kind: str
+    role: Role
+    exp: int
+    org: str | None = None
 
 
 class Throttle:
@@ -76,14 +94,15 @@ class Sessions:
             )
         return self.issue(MASTER)
 
-    def issue(self, actor: Actor) -> Token:
+    def issue(self, holder: Principal) -> Token:
         now = int(self._clock())
         claims = {
-            "sub": actor.id, "kind": actor.kind, "iat": now, "exp": now + TTL, "jti": new_id("tok"), "iss": _ISSUER,
+            "sub": holder.actor.id, "kind": holder.actor.kind, "role": holder.role, "org": holder.org_id,
+            "iat": now, "exp": now + TTL, "jti": new_id("tok"), "iss": _ISSUER,
         }  # fmt: skip
         return Token(jwt.encode(claims, self._secret, algorithm=_ALGORITHM), TTL)
 
-    def verify(self, token: str) -> Actor:
+    def verify(self, token: str) -> Principal:
         """The holder of a token; raises InvalidToken without telling what is wrong with it."""
         try:
             claims = jwt.decode(
@@ -96,8 +115,10 @@ class Sessions:
             )
         except jwt.PyJWTError:
             claims = {}
-        expires, subject, kind = claims.get("exp"), claims.get("sub"), claims.get("kind")
-        alive = isinstance(expires, int) and self._clock() < expires
-        if not alive or not isinstance(subject, str) or not isinstance(kind, str):
+        try:
+            known = msgspec.convert(claims, _Claims)
+        except msgspec.ValidationError:
+            known = _Claims(sub="", kind="", role="viewer", exp=0)
+        if self._clock() >= known.exp:
             raise InvalidToken("This session is not valid, or it has ended.", hint="Log in again: scutum login")
-        return Actor(subject, kind)
+        return Principal(Actor(known.sub, known.kind), known.role, known.org)

@@ -9,13 +9,18 @@ from scutum_server.infra.refs import Candidate, short_form
 
 
 class Store:
-    """Reads and writes inside the connection's transaction; never commits."""
+    """Reads and writes inside the connection's transaction; never commits.
 
-    def __init__(self, conn: Connection) -> None:
+    `scope` is the one org that may be seen, None for all; statements about what belongs to an org have it as
+    `%(scope)s::text IS NULL OR org_id = %(scope)s`.
+    """
+
+    def __init__(self, conn: Connection, scope: str | None = None) -> None:
         self._conn = conn
+        self._scope = scope
 
     async def _rows(self, query: LiteralString, params: dict[str, Any]) -> list[dict[str, Any]]:
-        return await (await self._conn.execute(query, params)).fetchall()
+        return await (await self._conn.execute(query, {"scope": self._scope, **params})).fetchall()
 
     async def _candidates(self, query: LiteralString, ref: str, prefix: str) -> list[Candidate]:
         """What `ref` may mean; ids begin with `prefix`, the query takes `ref` and `part`, a part of an id."""

@@ -1,0 +1,148 @@
+"""What each role may do: the one table of routes and permissions, checked before any route runs.
+
+A new route gets a line in ROUTES, a new permission one in PERMISSIONS and one in the table of docs/access.md; the
+application does not start while a route has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from scutum_server.errors import Forbidden, SettingsError
+from scutum_server.identity.models import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """`install`: not for a session that is bound to one org, since what it touches belongs to all of them."""
+
+    roles: frozenset[Role]
+    install: bool = False
+
+
+_ALL: frozenset[Role] = frozenset({"owner", "admin", "operator", "approver", "viewer"})
+_RUNNERS: frozenset[Role] = frozenset({"owner", "admin", "operator"})
+_ADMINS: frozenset[Role] = frozenset({"owner", "admin"})
+_REVIEWERS: frozenset[Role] = _RUNNERS | {"approver"}
+
+PERMISSIONS: dict[str, Permission] = {
+    "session": Permission(_ALL),
+    "orgs.read": Permission(_ALL),
+    "teams.read": Permission(_ALL),
+    "teams.write": Permission(_ADMINS),
+    "keys.read": Permission(_ALL),
+    "keys.write": Permission(_RUNNERS),
+    "providers.read": Permission(_ALL, install=True),
+    "providers.write": Permission(_RUNNERS, install=True),
+    "models.read": Permission(_ALL),
+    "models.write": Permission(_RUNNERS, install=True),
+    "limits.read": Permission(_ALL, install=True),
+    "limits.write": Permission(_RUNNERS, install=True),
+    "budgets.read": Permission(_ALL, install=True),
+    "budgets.write": Permission(_RUNNERS, install=True),
+    "settings.read": Permission(_ALL, install=True),
+    "settings.write": Permission(_RUNNERS, install=True),
+    "usage.read": Permission(_ALL, install=True),
+    "audit.read": Permission(_REVIEWERS, install=True),
+}
+"""Who may do what. `session` is what everybody who is logged in may do."""
+
+ROUTES: dict[str, str] = {
+    "get_openapi_document": "session",
+    "list_orgs": "orgs.read",
+    "list_teams": "teams.read",
+    "get_team": "teams.read",
+    "create_team": "teams.write",
+    "delete_team": "teams.write",
+    "list_keys": "keys.read",
+    "get_key": "keys.read",
+    "create_key": "keys.write",
+    "update_key": "keys.write",
+    "revoke_key": "keys.write",
+    "rotate_key": "keys.write",
+    "list_providers": "providers.read",
+    "get_provider": "providers.read",
+    "list_provider_keys": "providers.read",
+    "create_provider": "providers.write",
+    "update_provider": "providers.write",
+    "delete_provider": "providers.write",
+    "add_provider_key": "providers.write",
+    "remove_provider_key": "providers.write",
+    "test_provider": "providers.write",
+    "list_presets": "models.read",
+    "list_catalog": "models.read",
+    "list_models": "models.read",
+    "get_model": "models.read",
+    "create_model": "models.write",
+    "update_model": "models.write",
+    "delete_model": "models.write",
+    "list_aliases": "models.read",
+    "put_alias": "models.write",
+    "delete_alias": "models.write",
+    "list_limits": "limits.read",
+    "get_limit": "limits.read",
+    "create_limit": "limits.write",
+    "update_limit": "limits.write",
+    "delete_limit": "limits.write",
+    "list_budgets": "budgets.read",
+    "get_budget": "budgets.read",
+    "create_budget": "budgets.write",
+    "update_budget": "budgets.write",
+    "delete_budget": "budgets.write",
+    "list_settings": "settings.read",
+    "put_setting": "settings.write",
+    "get_usage": "usage.read",
+    "list_audit_logs": "audit.read",
+}
+"""The permission that a route asks for, by its name (the name of its function)."""
+
+OPEN = frozenset({"get_health", "login"})
+"""Routes that need no session."""
+
+
+def may(role: Role, org_id: str | None, permission: str) -> bool:
+    """Whether a session of this role, bound to an org or (None) to none, has the permission."""
+    rule = PERMISSIONS[permission]
+    return role in rule.roles and (org_id is None or not rule.install)
+
+
+def demand(role: Role, org_id: str | None, route: str) -> None:
+    """Raises Forbidden unless such a session may use the route."""
+    permission = ROUTES[route]
+    if may(role, org_id, permission):
+        return
+    if may(role, None, permission):
+        raise Forbidden(
+            f"This belongs to the whole install, and your role {role} is for one org ({permission}).",
+            hint="Ask somebody whose account is for the whole install.",
+        )
+    able = ", ".join(sorted(PERMISSIONS[permission].roles))
+    raise Forbidden(f"Your role {role} may not do this ({permission}).", hint=f"It takes one of the roles: {able}.")
+
+
+def verify(app: FastAPI, authenticate: Callable[..., Any]) -> None:
+    """Raises SettingsError, which names the routes, when the table and the application's routes do not fit."""
+    found = [context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)]
+    names = [str(context.name) for context in found]
+    wrong = [
+        *(f"{name}: no line in ROUTES" for name in names if name not in ROUTES and name not in OPEN),
+        *(f"{name}: there is no such route" for name in sorted((ROUTES.keys() | OPEN) - set(names))),
+        *(f"{name}: two routes have this name" for name in sorted(set(names)) if names.count(name) > 1),
+        *(f"{name}: no permission {ROUTES[name]}" for name in ROUTES if ROUTES[name] not in PERMISSIONS),
+        *(f"{context.name}: nobody is authenticated" for context in found if _unguarded(context, authenticate)),
+    ]
+    if wrong:
+        raise SettingsError(f"The table of permissions does not fit the routes: {'; '.join(wrong)}.")
+
+
+def _unguarded(context: RouteContext, authenticate: Callable[..., Any]) -> bool:
+    return context.name not in OPEN and not _calls(context.dependant, authenticate)
+
+
+def _calls(dependant: Any, wanted: Callable[..., Any]) -> bool:
+    return dependant.call is wanted or any(_calls(below, wanted) for below in dependant.dependencies)

@@ -1,0 +1,108 @@
+"""What each role may do: every route of the real application, asked by every role, against the table in the guide."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from scutum_server.admin import app as composition
+from scutum_server.admin import auth, openapi, permissions
+from scutum_server.errors import SettingsError
+from scutum_server.identity.models import ROLES, Actor, Principal
+from tests.integration.admin.conftest import API, Admin
+
+GUIDE = Path(__file__).parents[3] / "docs" / "access.md"
+WORDS = {"yes": True, "no": False}
+
+
+def written() -> dict[str, dict[str, bool]]:
+    """The guide's table: permission, then role (and `one org`), then whether."""
+    table = {}
+    for line in GUIDE.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if re.fullmatch(r"`[a-z.-]+`", cells[0]) and len(cells) == 3 + len(ROLES):
+            table[cells[0].strip("`")] = {
+                name: WORDS[cell] for name, cell in zip((*ROLES, "one org"), cells[2:], strict=True)
+            }
+    return table
+
+
+def routes(admin: Admin) -> list[tuple[str, str, str]]:
+    """Name, method and a path that leads to nothing that exists, of every route that needs a session."""
+    found = []
+    for context in iter_route_contexts(admin.app.routes):
+        if isinstance(context.original_route, APIRoute) and context.name not in permissions.OPEN:
+            path = re.sub(r"\{[^}]*\}", "zzzz-no-such-thing", context.path_format)
+            found += [(context.name, method, path) for method in sorted(context.methods)]
+    return found
+
+
+async def asked(admin: Admin, role: str, org_id: str | None) -> dict[str, httpx.Response]:
+    """The answer of every route to a session of this role."""
+    token = admin.runtime.sessions.issue(Principal(Actor("user_1", "user"), role, org_id)).access_token
+    headers = {"authorization": f"Bearer {token}"}
+    return {
+        f"{method} {name}": await admin.http.request(method, path, headers=headers)
+        for name, method, path in routes(admin)
+    }
+
+
+def test_the_guide_has_a_line_for_every_permission() -> None:
+    assert list(written()) == list(permissions.PERMISSIONS)
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["install", "org"])
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_route_asks_for_what_the_guide_says(admin: Admin, role: str, bound: bool) -> None:
+    table = written()
+    org_id = (await admin.get("/orgs"))["items"][0]["id"] if bound else None
+    answers = await asked(admin, role, org_id)
+    assert len(answers) >= 45
+    for asked_for, answer in answers.items():
+        permission = permissions.ROUTES[asked_for.partition(" ")[2]]
+        may = table[permission][role] and (not bound or table[permission]["one org"])
+        assert (answer.status_code != 403) == may, (asked_for, answer.text)
+        assert answer.status_code < 500 and answer.status_code != 401, (asked_for, answer.text)
+        if not may:
+            assert answer.json()["code"] == "forbidden" and answer.json()["hint"]
+    refused = sum(answer.status_code == 403 for answer in answers.values())
+    rows = admin.audit("auth.forbid")
+    assert len(rows) == refused
+    assert {(row["outcome"], row["actor_id"], row["org_id"]) for row in rows} <= {
+        ("denied", "user_1", org_id or "global")
+    }
+
+
+async def test_a_viewer_and_an_approver_change_nothing(admin: Admin) -> None:
+    """Independent of the table: whatever is not a GET is refused, but what is about one's own session."""
+    for role in ("viewer", "approver"):
+        for asked_for, answer in (await asked(admin, role, None)).items():
+            method, _, name = asked_for.partition(" ")
+            if method != "GET" and permissions.ROUTES[name] != "session":
+                assert answer.status_code == 403, asked_for
+
+
+def test_an_application_with_a_route_that_has_no_permission_does_not_start() -> None:
+    app = composition.routes()
+    openapi.mount(app, API)
+    permissions.verify(app, auth.authenticate)
+
+    @app.get("/api/v1/forgotten")
+    async def forgotten() -> None: ...
+
+    with pytest.raises(SettingsError) as caught:
+        permissions.verify(app, auth.authenticate)
+    assert "forgotten: no line in ROUTES" in caught.value.detail
+    assert "forgotten: nobody is authenticated" in caught.value.detail
+
+
+def test_a_line_without_a_route_does_not_start_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(permissions.ROUTES, "list_unicorns", "unicorns.read")
+    app = composition.routes()
+    openapi.mount(app, API)
+    with pytest.raises(SettingsError, match="list_unicorns: there is no such route"):
+        permissions.verify(app, auth.authenticate)
