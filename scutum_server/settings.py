@@ -143,6 +143,10 @@ class AdminSettings:
     litellm_python: Path
     upstream_proxy: str | None = field(default=None, repr=False)
     upstream_no_proxy: str | None = None
+    license_key: str | None = field(default=None, repr=False)
+    """The licence to begin with; once one was activated, that one counts."""
+    license_trust: Path | None = None
+    """The public keys of those whose licences are believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,7 @@ class WorkerSettings:
     redis: RedisSettings
     status_file: Path | None
     traces: TraceSettings | None
+    license_trust: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +304,11 @@ def _litellm_python(env: _Env) -> Path:
     return Path(env.text("SCUTUM_LITELLM_PYTHON", str(Path(sys.prefix) / "litellm" / "bin" / "python")))
 
 
+def _license_trust(env: _Env) -> Path | None:
+    file = env.optional("SCUTUM_LICENSE_TRUST")
+    return None if file is None else Path(file)
+
+
 def proxy_settings(environ: Mapping[str, str] = os.environ) -> ProxySettings:
     env = _Env(environ)
     fd = env.integer("SCUTUM_PROXY_FD", -1, -1)
@@ -347,6 +357,8 @@ def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
         upstream_proxy=env.optional("UPSTREAM_PROXY"),
         upstream_no_proxy=env.optional("UPSTREAM_NO_PROXY"),
         litellm_python=_litellm_python(env),
+        license_key=env.optional("LICENSE_KEY"),
+        license_trust=_license_trust(env),
     )
 
 
@@ -359,6 +371,7 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
         redis=_redis(env),
         status_file=None if status == "-" else Path(status),
         traces=_traces(env),
+        license_trust=_license_trust(env),
     )
 
 

@@ -239,6 +239,46 @@ class KeyUpdate(TypedDict):
     owner: NotRequired[str | None]
 
 
+class License(TypedDict):
+    company: str | None
+    customer_email: str | None
+    days_remaining: int | None
+    error: str | None
+    expired: bool
+    expires_at: str | None
+    features: dict[str, bool | int | None]
+    issued_at: str | None
+    present: bool
+    tier: Literal['trial', 'team', 'business', 'enterprise'] | None
+    valid: bool
+
+
+class LicenseActivate(TypedDict):
+    license_key: str
+
+
+class LicenseActivation(TypedDict):
+    activated_at: str
+    activated_by: str
+    company: str
+    customer_email: str
+    expires_at: str
+    features: dict[str, bool | int | None]
+    id: str
+    issued_at: str
+    issuer: str
+    license_id: str
+    source: str
+    state: Literal['active', 'superseded']
+    superseded_at: str | None
+    tier: str
+
+
+class LicenseActivationList(TypedDict):
+    items: list[LicenseActivation]
+    next: str | None
+
+
 class LimitCreate(TypedDict):
     """
     A scope needs the fields that it names: team, key, user, model; team+model needs both; global none.

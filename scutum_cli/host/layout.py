@@ -32,6 +32,11 @@ class Layout:
         return self.config / "scutum.yaml"
 
     @property
+    def license_trust(self) -> Path:
+        """The public keys of those whose licences this install believes."""
+        return self.config / "license-authorities.pem"
+
+    @property
     def data(self) -> Path:
         return self.home / "data"
 

@@ -50,7 +50,7 @@ SERVICES: tuple[Service, ...] = (
         "admin",
         (
             *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
-            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY", *_UPSTREAM,
+            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY", "LICENSE_KEY", *_UPSTREAM,
         ),
     ),
     Service("worker", (*_DATABASE, "VALKEY_PASSWORD", *_EXPORT)),
@@ -89,6 +89,7 @@ def environment(
     env.update(SCUTUM_HOME=str(layout.home), SCUTUM_SERVICE=service.name, HOME=str(layout.run))
     if not service.is_ours:
         return env
+    env["SCUTUM_LICENSE_TRUST"] = str(layout.license_trust)
     # What an operator adds to config/.env reaches the servers; a secret only those that use it.
     env.update(
         {name: value for name, value in env_file.items() if name.startswith("SCUTUM_") and name not in GENERATED}

@@ -18,6 +18,7 @@ from scutum_server.admin.scope import unit_of_work
 from scutum_server.audit import routes as audit
 from scutum_server.gateway import routes as gateway
 from scutum_server.identity import routes as identity
+from scutum_server.licensing import routes as licensing
 from scutum_server.limits import routes as limits
 from scutum_server.usage import routes as usage
 
@@ -35,7 +36,7 @@ def _guarded() -> APIRouter:
     guarded = APIRouter()
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
     guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
-    for router in (identity.router, gateway.router, limits.router, usage.router, audit.router):
+    for router in (identity.router, gateway.router, limits.router, usage.router, audit.router, licensing.router):
         guarded.include_router(router, dependencies=transactional)
     return guarded
 
@@ -55,6 +56,7 @@ def routes() -> FastAPI:
     )
     app.include_router(health.router)
     app.include_router(auth.router, prefix=PREFIX)
+    app.include_router(licensing.public, prefix=PREFIX)
     app.include_router(_guarded(), prefix=PREFIX)
     return app
 
@@ -75,6 +77,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.monitor = health.Monitor(runtime)
     app.state.tester = StoredTester(runtime)
     app.state.fleet = Fleet(runtime.vitals)
+    app.state.licence_desk = runtime.licences
     app.router.lifespan_context = _lifespan
     return app
 
@@ -83,11 +86,12 @@ def create_app(runtime: Runtime) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     await runtime.pool.open(wait=False)
-    preparing = asyncio.create_task(runtime.prepare())
+    tasks = [asyncio.create_task(runtime.prepare()), asyncio.create_task(runtime.licences.keep())]
     try:
         yield
     finally:
-        preparing.cancel()
-        await asyncio.gather(preparing, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await runtime.vitals.close()
         await runtime.pool.close()

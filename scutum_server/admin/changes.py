@@ -58,6 +58,10 @@ class Changes:
         self._config: list[tuple[str, str]] = []
         self._events: list[events.Event] = []
 
+    @property
+    def actor_id(self) -> str:
+        return self._context.actor.id
+
     def note(
         self,
         action: str,
@@ -129,6 +133,13 @@ def _payload(
             return events.ProviderCreated(provider_id=resource_id, name=after["name"], kind=after["kind"])
         case "provider.delete":
             return events.ProviderDeleted(provider_id=resource_id, name=before["name"])
+        case "license.activate":
+            return events.LicenseActivated(
+                tier=after["tier"],
+                company=after["company"],
+                expires_at=after["expires_at"],
+                former_tier=before.get("tier"),
+            )
         case "auth.refuse":
             return events.LoginRefused(ip=ip)
         case _:

@@ -49,6 +49,8 @@ PERMISSIONS: dict[str, Permission] = {
     "settings.write": Permission(_RUNNERS, install=True),
     "usage.read": Permission(_ALL, install=True),
     "audit.read": Permission(_REVIEWERS, install=True),
+    "license.read": Permission(_ALL, install=True),
+    "license.write": Permission(frozenset({"owner"}), install=True),
 }
 """Who may do what. `session` is what everybody who is logged in may do."""
 
@@ -98,10 +100,12 @@ ROUTES: dict[str, str] = {
     "put_setting": "settings.write",
     "get_usage": "usage.read",
     "list_audit_logs": "audit.read",
+    "list_license_history": "license.read",
+    "activate_license": "license.write",
 }
 """The permission that a route asks for, by its name (the name of its function)."""
 
-OPEN = frozenset({"get_health", "login"})
+OPEN = frozenset({"get_health", "get_license", "login"})
 """Routes that need no session."""
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from scutum_server.admin import store
 from scutum_server.admin.bootstrap import seed
+from scutum_server.admin.licences import LicenceDesk
 from scutum_server.errors import Unavailable
 from scutum_server.identity.sessions import Sessions, Throttle
 from scutum_server.infra import migrate
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
+from scutum_server.licensing.trust import Trust
 from scutum_server.settings import AdminSettings
 from scutum_server.upstream.forward_proxy import Outgoing, outgoing
 from scutum_server.upstream.litellm import Place
@@ -37,6 +39,7 @@ class Runtime:
     outgoing: Outgoing
     sessions: Sessions
     litellm: Place
+    licences: LicenceDesk
     expected_schema: str
     unready: Unavailable | None = field(
         default_factory=lambda: Unavailable(
@@ -79,6 +82,7 @@ class Runtime:
                 )
             await store.bootstrap_lock(conn)
             await seed(conn, self.box, utc_now)
+            await self.licences.seed(conn)
 
     def _not_ready(self, error: Unavailable) -> None:
         if self.unready is None or self.unready.code != error.code:
@@ -88,12 +92,14 @@ class Runtime:
 
 def make_runtime(settings: AdminSettings) -> Runtime:
     """Nothing is connected yet: the application opens and closes the pool."""
+    pool = make_pool(settings.database, name="admin")
     return Runtime(
-        pool=make_pool(settings.database, name="admin"),
+        pool=pool,
         vitals=store.Vitals(settings.redis),
         box=SecretBox(settings.encryption_key),
         outgoing=outgoing(settings.upstream_proxy, settings.upstream_no_proxy),
         sessions=Sessions(settings.master_key, settings.jwt_secret, Throttle(time.monotonic), time.time),
         litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
+        licences=LicenceDesk(pool, Trust(settings.license_trust), settings.license_key, utc_now),
         expected_schema=migrate.head(),
     )

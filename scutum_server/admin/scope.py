@@ -32,7 +32,9 @@ async def unit_of_work(request: Request, context: Annotated[Context, Depends(aut
     runtime = runtime_of(request)
     changes = Changes(context)
     async with transaction(runtime.pool) as conn:
-        for name, service in vars(Services(conn, runtime.box, changes, utc_now, context.org_id)).items():
+        for name, service in vars(
+            Services(conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust)
+        ).items():
             setattr(request.state, name, service)
         yield
         await changes.write(conn)

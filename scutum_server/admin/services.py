@@ -16,6 +16,9 @@ from scutum_server.identity.service import KeyService, TeamService
 from scutum_server.identity.store import IdentityStore
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Connection
+from scutum_server.licensing.service import LicenceService
+from scutum_server.licensing.store import LicenceStore
+from scutum_server.licensing.trust import NOBODY, Trust
 from scutum_server.limits.service import BudgetService, LimitService
 from scutum_server.limits.store import LimitStore
 from scutum_server.usage.report_store import ReportStore
@@ -27,13 +30,20 @@ Clock = Callable[[], dt.datetime]
 class Services:
     """They note what they change in `changes`, which the caller writes before it commits.
 
-    `scope` is the id of the one org that they may see, None for all.
+    `scope` is the id of the one org that they may see, None for all; `trust` is whose licences are believed.
     """
 
     def __init__(
-        self, conn: Connection, box: SecretBox, changes: Changes, clock: Clock, scope: str | None = None
+        self,
+        conn: Connection,
+        box: SecretBox,
+        changes: Changes,
+        clock: Clock,
+        scope: str | None = None,
+        trust: Trust = NOBODY,
     ) -> None:
         gateway, identity = GatewayStore(conn, scope), IdentityStore(conn, scope)
+        self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
         self.settings = SettingService(gateway, changes)
         self.teams = TeamService(identity, changes)
         self.keys = KeyService(identity, self.teams, changes, self.settings, clock)

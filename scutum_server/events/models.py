@@ -70,6 +70,47 @@ class BudgetSoft(Payload, frozen=True, tag="budget.soft"):
     soft_percent: int
 
 
+class LicenseActivated(Payload, frozen=True, tag="license.activated"):
+    """`former_tier` is None where there was no licence before."""
+
+    tier: str
+    company: str
+    expires_at: str
+    former_tier: str | None
+
+
+class LicenseExpiring(Payload, frozen=True, tag="license.expiring"):
+    """Told 14, 7 and 1 days before the end."""
+
+    tier: str | None
+    company: str | None
+    expires_at: str | None
+    days_remaining: int | None
+    message: str
+
+
+class LicenseExpired(LicenseExpiring, frozen=True, tag="license.expired"):
+    """Traffic goes on."""
+
+
+class LicenseMissing(Payload, frozen=True, tag="license.missing"):
+    message: str
+
+
+class LicenseInvalid(Payload, frozen=True, tag="license.invalid"):
+    """The licence in force cannot be verified any more."""
+
+    message: str
+
+
+class ClockSetBack(Payload, frozen=True, tag="license.clock_set_back"):
+    """The host's clock shows an earlier time than one that was seen before."""
+
+    seen_at: str
+    now: str
+    message: str
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """`dedup_key` names the entity: several events with one key are one matter."""
 

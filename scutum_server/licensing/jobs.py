@@ -26,7 +26,9 @@ Matter = Literal["expiring", "expired", "missing", "invalid", "clock"]
 class Tell(Protocol):
     """Writes an event in the connection's transaction."""
 
-    async def __call__(self, conn: Connection, matter: Matter, licence: Licence, *, resolved: bool, **more: Any) -> None: ...
+    async def __call__(
+        self, conn: Connection, matter: Matter, licence: Licence, *, resolved: bool, **more: Any
+    ) -> None: ...
 
 
 async def look(conn: Connection, trust: Trust, now: dt.datetime, tell: Tell) -> Licence:
@@ -54,9 +56,7 @@ async def _one_matter(
         await tell(conn, matter, licence, resolved=True)
 
 
-async def _remind(
-    conn: Connection, store: LicenceStore, licence: Licence, mark: str, left: int, tell: Tell
-) -> None:
+async def _remind(conn: Connection, store: LicenceStore, licence: Licence, mark: str, left: int, tell: Tell) -> None:
     """The nearest reminder that is due; those that were missed meanwhile are not told after the fact."""
     due = [days for days in REMINDERS if left <= days]
     fresh = [days for days in due if await store.tell(mark, str(days))]

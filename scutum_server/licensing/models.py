@@ -136,8 +136,8 @@ class Activation(Struct, frozen=True, kw_only=True):
         return "active" if self.superseded_at is None else "superseded"
 
 
-class LicenceRefused(InvalidInput):  # noqa: N818
-    """This token is no licence for this install, now; `code` says why."""
+class LicenceRefused(InvalidInput):
+    """A token that is no licence for this install, now; `code` says why."""
 
     code = "license_refused"
 

@@ -52,14 +52,14 @@ def judge(state: State, trust: Trust, now: dt.datetime) -> Licence:
     moment = max(now, state.seen_at)
     left = claims.expires_at - moment
     expired = left <= dt.timedelta(0)
-    error = None
+    wrong = None
     if expired:
-        error = f"The licence expired on {claims.expires_at:%Y-%m-%d}. Activate the renewed one: {ACTIVATE}"
+        wrong = f"The licence expired on {claims.expires_at:%Y-%m-%d}. Activate the renewed one: {ACTIVATE}"
     elif claims.valid_from - SKEW > moment:
-        error = f"The licence holds from {claims.valid_from:%Y-%m-%d %H:%M} UTC on. Check this host's clock."
-    valid = error is None
+        wrong = f"The licence holds from {claims.valid_from:%Y-%m-%d %H:%M} UTC on. Check this host's clock."
+    valid = wrong is None
     if valid and back > SET_BACK:
-        error = (
+        wrong = (
             f"This host's clock was set back: {state.seen_at:%Y-%m-%d %H:%M} UTC was seen before. The licence's time "
             "goes on from there. Check this host's clock."
         )
@@ -74,7 +74,7 @@ def judge(state: State, trust: Trust, now: dt.datetime) -> Licence:
         expires_at=claims.expires_at,
         days_remaining=max(0, math.ceil(left / dt.timedelta(days=1))),
         features=claims.all_features(),
-        error=error,
+        error=wrong,
         fingerprint=mark,
     )
 
@@ -127,9 +127,7 @@ class LicenceService:
         if licence.allows(feature):
             return
         if licence.shows(feature):
-            raise UpgradeRequired(
-                f"{words} needs a licence in force. {licence.error or ''}".rstrip(), hint=ACTIVATE
-            )
+            raise UpgradeRequired(f"{words} needs a licence in force. {licence.error or ''}".rstrip(), hint=ACTIVATE)
         has = f"a {licence.tier.capitalize()} licence" if licence.tier else "no licence"
         needed = _TIER_OF.get(feature, "licence that includes it")
         needs = f"needs a {needed} licence" if feature in _TIER_OF else f"needs a {needed}"
@@ -160,7 +158,11 @@ class LicenceService:
             activated_by=self._actor,
         )
         after = await self._store.activation(row_id)
-        shown = {"tier": before.tier, "company": before.company, "expires_at": before.expires_at} if before.present else None
+        shown = (
+            {"tier": before.tier, "company": before.company, "expires_at": before.expires_at}
+            if before.present
+            else None
+        )
         self._changes.note(
             "license.activate",
             "license",

@@ -50,7 +50,9 @@ class Trust:
         except FileNotFoundError:
             raise self._nobody(f"There is no file of trusted authorities at {self.file}") from None
         except OSError as error:
-            raise self._nobody(f"The file of trusted authorities {self.file} cannot be read ({error.strerror})") from None
+            raise self._nobody(
+                f"The file of trusted authorities {self.file} cannot be read ({error.strerror})"
+            ) from None
         return self._keys
 
     def _read(self, content: bytes) -> tuple[TrustedKey, ...]:
@@ -73,5 +75,8 @@ class Trust:
         return LicenceRefused(
             f"{why}, so no licence can be verified.",
             code="license_no_authority",
-            hint="Put the issuer's public key there, or make an authority of your own: scutum license authority create --trust",
+            hint="Put the issuer's public key there, or make an own authority: scutum license authority create --trust",
         )
+
+
+NOBODY: Final = Trust(None)

@@ -14,10 +14,12 @@ from scutum_server.errors import Unavailable
 from scutum_server.infra import logs
 from scutum_server.infra.redis import make_redis
 from scutum_server.leases.store import LeaseStore
+from scutum_server.licensing.trust import Trust
 from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
 from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
+from scutum_server.worker.licences import LicenceWatch
 from scutum_server.worker.reclaim import Reclaim
 from scutum_server.worker.soft_caps import SoftCaps
 from scutum_server.worker.spans import Place, place
@@ -59,11 +61,13 @@ async def _main(settings: WorkerSettings) -> None:
     heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
     reclaim = Reclaim(LeaseStore(redis), UsageStream(redis), settings.database)
     soft_caps = SoftCaps(settings.database)
+    licences = LicenceWatch(settings.database, Trust(settings.license_trust))
     log.info("Worker started")
     try:
         async with asyncio.TaskGroup() as group:
             others = [
-                group.create_task(work) for work in (heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run())
+                group.create_task(work)
+                for work in (heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run())
             ]
             if exporter is not None:
                 exporter.start()

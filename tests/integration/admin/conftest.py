@@ -6,8 +6,10 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -22,7 +24,7 @@ MASTER_KEY = "sk-scutum-master-" + "m" * 32
 API = "/api/v1"
 
 
-def admin_settings(database: DatabaseSettings, redis: RedisSettings) -> AdminSettings:
+def admin_settings(database: DatabaseSettings, redis: RedisSettings, **more: Any) -> AdminSettings:
     return AdminSettings(
         database=database,
         redis=redis,
@@ -34,6 +36,7 @@ def admin_settings(database: DatabaseSettings, redis: RedisSettings) -> AdminSet
         port=1,
         proxy_url="http://127.0.0.1:1",
         litellm_python=Path(sys.prefix) / "litellm" / "bin" / "python",
+        **more,
     )
 
 
@@ -87,13 +90,20 @@ class Admin:
 
 @pytest.fixture
 async def admin(database: DatabaseSettings, redis_settings: RedisSettings) -> AsyncIterator[Admin]:
-    runtime = make_runtime(admin_settings(database, redis_settings))
+    async with running(admin_settings(database, redis_settings)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running(settings: AdminSettings) -> AsyncIterator[Admin]:
+    """A control plane of its own process's making, as far as its state goes."""
+    runtime = make_runtime(settings)
     app = create_app(runtime)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(runtime.ready.wait(), 20)
         transport = httpx.ASGITransport(app, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://admin") as http:
-            client = Admin(runtime, app, http, database)
+            client = Admin(runtime, app, http, settings.database)
             token = (await http.post(API + "/auth/login", json={"master_key": MASTER_KEY})).json()["access_token"]
             http.headers["authorization"] = f"Bearer {token}"
             yield client
