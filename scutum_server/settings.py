@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scutum_server import store_urls, trace_settings
+from scutum_server.audit_settings import AuditSettings, audit_settings
 from scutum_server.errors import SettingsError
 from scutum_server.trace_settings import TraceSettings
 
@@ -156,6 +157,7 @@ class WorkerSettings:
     redis: RedisSettings
     status_file: Path | None
     traces: TraceSettings | None
+    audit: AuditSettings
     license_trust: Path | None = None
 
 
@@ -276,19 +278,6 @@ def _traced_share(env: _Env) -> float | None:
     return share if env.optional("OTEL_EXPORTER_OTLP_ENDPOINT") else None
 
 
-def _traces(env: _Env) -> TraceSettings | None:
-    endpoint = env.optional("OTEL_EXPORTER_OTLP_ENDPOINT")
-    if endpoint is None:
-        return None
-    return trace_settings.target(
-        endpoint,
-        env.text("OTEL_EXPORTER_OTLP_HEADERS", ","),
-        env.optional("OTEL_EXPORTER_OTLP_CERTIFICATE"),
-        env.text("OTEL_SERVICE_NAME", "scutum"),
-        env.text("OTEL_RESOURCE_ATTRIBUTES", ","),
-    )
-
-
 _UPLOADS = {
     "/v1/files": ("SCUTUM_MAX_FILE_BYTES", 512),
     "/v1/images/edits": ("SCUTUM_MAX_IMAGE_BYTES", 64),
@@ -370,7 +359,8 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
         direct=_direct_database(env),
         redis=_redis(env),
         status_file=None if status == "-" else Path(status),
-        traces=_traces(env),
+        traces=trace_settings.traces(env.optional),
+        audit=audit_settings(env.optional, env.integer),
         license_trust=_license_trust(env),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -55,6 +56,20 @@ def target(endpoint: str, headers: str, certificate: str | None, service: str, r
         certificate=None if certificate is None else Path(certificate),
         headers=fields,
         resource=tuple((attributes | {"service.name": service}).items()),
+    )
+
+
+def traces(optional: Callable[[str], str | None]) -> TraceSettings | None:
+    """From the environment, which `optional` reads by name; None where no collector is named."""
+    endpoint = optional("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if endpoint is None:
+        return None
+    return target(
+        endpoint,
+        optional("OTEL_EXPORTER_OTLP_HEADERS") or "",
+        optional("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        optional("OTEL_SERVICE_NAME") or "scutum",
+        optional("OTEL_RESOURCE_ATTRIBUTES") or "",
     )
 
 

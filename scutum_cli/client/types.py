@@ -38,6 +38,21 @@ class AliasPut(TypedDict):
     weights: NotRequired[list[Weight] | None]
 
 
+class AuditKey(TypedDict):
+    """
+    A public key of the checkpoints.
+    """
+
+    id: str
+    pem: str
+    retired_at: str | None
+
+
+class AuditKeyList(TypedDict):
+    items: list[AuditKey]
+    next: NotRequired[str | None]
+
+
 class AuditLog(TypedDict):
     action: str
     actor_email: str | None
@@ -58,6 +73,27 @@ class AuditLog(TypedDict):
 
 class AuditLogList(TypedDict):
     items: list[AuditLog]
+    next: str | None
+
+
+class AuditTask(TypedDict):
+    """
+    Something that the keeper of the audit trail does, in the background.
+    """
+
+    created_at: str
+    finished_at: str | None
+    id: str
+    kind: str
+    org_id: str | None
+    progress: dict[str, Any]
+    result: dict[str, Any] | None
+    started_at: str | None
+    state: str
+
+
+class AuditTaskList(TypedDict):
+    items: list[AuditTask]
     next: str | None
 
 
@@ -144,6 +180,26 @@ class CatalogModelList(TypedDict):
     source: str
 
 
+class Checkpoint(TypedDict):
+    """
+    A signed statement that the row `seq` of an org's chain had this hash.
+    """
+
+    count: int
+    hash: str
+    key_id: str
+    org_id: str
+    seq: int
+    signature: str
+    signed_at: str
+    timestamp: str
+
+
+class CheckpointList(TypedDict):
+    items: list[Checkpoint]
+    next: str | None
+
+
 class Checks(TypedDict):
     database: str
     redis: str
@@ -155,6 +211,21 @@ class Checks(TypedDict):
 class FieldError(TypedDict):
     field: str
     message: str
+
+
+class GivenCheckpoint(TypedDict):
+    """
+    A copy that was kept elsewhere.
+    """
+
+    count: int
+    hash: str
+    key_id: str
+    org_id: str
+    seq: int
+    signature: str
+    signed_at: str
+    timestamp: str
 
 
 class IssuedKey(TypedDict):
@@ -490,6 +561,23 @@ class SettingPut(TypedDict):
     value: Any
 
 
+class Shipment(TypedDict):
+    """
+    A place off the host that checkpoints go to.
+    """
+
+    behind: int
+    error: str | None
+    failing_since: str | None
+    shipped_at: str | None
+    target: str
+
+
+class ShipmentList(TypedDict):
+    items: list[Shipment]
+    next: NotRequired[str | None]
+
+
 class Team(TypedDict):
     created_at: str
     id: str
@@ -535,6 +623,21 @@ class UsageTotal(TypedDict):
     tokens_cached: int
     tokens_in: int
     tokens_out: int
+
+
+Key1: TypeAlias = str
+
+
+Verify = TypedDict(
+    'Verify',
+    {
+        'checkpoints': NotRequired[list[GivenCheckpoint]],
+        'from': NotRequired[str | None],
+        'keys': NotRequired[list[Key1]],
+        'to': NotRequired[str | None],
+    },
+    closed=True,
+)
 
 
 class Health(TypedDict):

@@ -37,6 +37,11 @@ class Layout:
         return self.config / "license-authorities.pem"
 
     @property
+    def audit_keys(self) -> Path:
+        """The key that signs the audit trail's checkpoints, which the worker makes, and the public keys."""
+        return self.config / "audit-keys"
+
+    @property
     def data(self) -> Path:
         return self.home / "data"
 

@@ -106,6 +106,7 @@ def environment(
         SCUTUM_SPILL_DIR=str(layout.spill),
         SCUTUM_STATE_DIR=str(layout.proxy_state),
         SCUTUM_WORKER_STATUS_FILE=str(layout.services / "worker-status.json"),
+        SCUTUM_AUDIT_KEYS=str(layout.audit_keys),
     )
     return env
 

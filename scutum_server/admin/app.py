@@ -16,6 +16,7 @@ from scutum_server.admin.runtime import Runtime
 from scutum_server.admin.schemas import Problem
 from scutum_server.admin.scope import unit_of_work
 from scutum_server.audit import routes as audit
+from scutum_server.audit.proof import routes as proof
 from scutum_server.gateway import routes as gateway
 from scutum_server.identity import routes as identity
 from scutum_server.licensing import routes as licensing
@@ -36,7 +37,9 @@ def _guarded() -> APIRouter:
     guarded = APIRouter()
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
     guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
-    for router in (identity.router, gateway.router, limits.router, usage.router, audit.router, licensing.router):
+    for router in (
+        identity.router, gateway.router, limits.router, usage.router, proof.router, audit.router, licensing.router,
+    ):  # fmt: skip
         guarded.include_router(router, dependencies=transactional)
     return guarded
 

@@ -49,6 +49,7 @@ PERMISSIONS: dict[str, Permission] = {
     "settings.write": Permission(_RUNNERS, install=True),
     "usage.read": Permission(_ALL, install=True),
     "audit.read": Permission(_REVIEWERS, install=True),
+    "audit.keys": Permission(_ADMINS, install=True),
     "license.read": Permission(_ALL, install=True),
     "license.write": Permission(frozenset({"owner"}), install=True),
 }
@@ -102,6 +103,14 @@ ROUTES: dict[str, str] = {
     "list_audit_logs": "audit.read",
     "list_license_history": "license.read",
     "activate_license": "license.write",
+    "verify_audit_logs": "audit.read",
+    "list_audit_verifications": "audit.read",
+    "get_audit_verification": "audit.read",
+    "list_audit_checkpoints": "audit.read",
+    "list_audit_keys": "audit.read",
+    "list_audit_shipments": "audit.keys",
+    "make_audit_checkpoints": "audit.keys",
+    "rotate_audit_key": "audit.keys",
 }
 """The permission that a route asks for, by its name (the name of its function)."""
 

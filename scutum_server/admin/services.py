@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 
 from scutum_server.admin.changes import Changes
+from scutum_server.audit.proof.service import ProofService
+from scutum_server.audit.proof.store import ProofStore
 from scutum_server.audit.service import AuditService
 from scutum_server.audit.store import AuditStore
 from scutum_server.gateway.providers import ProviderService
@@ -54,4 +56,5 @@ class Services:
         self.limits = LimitService(limits, changes)
         self.budgets = BudgetService(limits, changes, clock)
         self.audit = AuditService(AuditStore(conn))
+        self.proof = ProofService(ProofStore(conn, scope), changes, clock, scope)
         self.reports = ReportService(ReportStore(conn), clock)

@@ -111,6 +111,17 @@ class ClockSetBack(Payload, frozen=True, tag="license.clock_set_back"):
     message: str
 
 
+class AuditTampered(Payload, frozen=True, tag="audit.tampered"):
+    """The chain of an org's audit rows was broken: `seq` to `last_seq` were changed, removed or inserted."""
+
+    kind: str
+    org_id: str | None
+    seq: int | None
+    last_seq: int | None
+    id: str | None
+    detail: str
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """`dedup_key` names the entity: several events with one key are one matter."""
 

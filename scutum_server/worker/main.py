@@ -19,6 +19,7 @@ from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
 from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
+from scutum_server.worker.keeper import Keeper
 from scutum_server.worker.licences import LicenceWatch
 from scutum_server.worker.reclaim import Reclaim
 from scutum_server.worker.soft_caps import SoftCaps
@@ -61,14 +62,13 @@ async def _main(settings: WorkerSettings) -> None:
     heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
     reclaim = Reclaim(LeaseStore(redis), UsageStream(redis), settings.database)
     soft_caps = SoftCaps(settings.database)
+    keeper = Keeper(settings)
     licences = LicenceWatch(settings.database, Trust(settings.license_trust))
     log.info("Worker started")
     try:
         async with asyncio.TaskGroup() as group:
-            others = [
-                group.create_task(work)
-                for work in (heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run())
-            ]
+            works = [heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run(), keeper.run()]
+            others = [group.create_task(work) for work in works]
             if exporter is not None:
                 exporter.start()
                 others.append(group.create_task(_know_places(ProviderStore(settings.database), places)))
