@@ -6,6 +6,7 @@ ScutumError                 code, status, retryable; `detail` for people, `hint`
 ├── Forbidden               403  known, but may not
 ├── NotFound                404
 ├── Conflict                409  the name is taken, or the state moved
+├── Stale                   412  the object is no longer as the caller has seen it
 ├── TooLarge                413
 ├── Unavailable             503  a part that we need is down; retryable
 └── UpstreamError           502  the provider failed us (subclasses in `upstream`)
@@ -57,6 +58,11 @@ class NotFound(ScutumError):
 class Conflict(ScutumError):
     code = "conflict"
     status = 409
+
+
+class Stale(ScutumError):
+    code = "stale"
+    status = 412
 
 
 class TooLarge(ScutumError):

@@ -15,6 +15,7 @@ class Alias(TypedDict):
     strategy: Literal['ordered', 'weighted', 'least-busy', 'lowest-latency', 'cheapest', 'usage-based']
     targets: list[str]
     total_ms: int | None
+    updated_at: str
     weights: list[int] | None
 
 
@@ -125,6 +126,7 @@ class Budget(TypedDict):
     team: str | None
     unit: str | None
     until: str
+    updated_at: str
     user: str | None
 
 
@@ -245,6 +247,7 @@ class IssuedKey(TypedDict):
     state: Literal['active', 'expired', 'revoked']
     team: str
     team_id: str
+    updated_at: str
 
 
 class Key(TypedDict):
@@ -263,6 +266,7 @@ class Key(TypedDict):
     state: Literal['active', 'expired', 'revoked']
     team: str
     team_id: str
+    updated_at: str
 
 
 AllowedIp: TypeAlias = str
@@ -402,11 +406,26 @@ class Org(TypedDict):
     id: str
     name: str
     time_zone: str
+    updated_at: str
+
+
+class OrgCreate(TypedDict):
+    name: str
+    time_zone: NotRequired[str]
 
 
 class OrgList(TypedDict):
     items: list[Org]
     next: str | None
+
+
+class OrgUpdate(TypedDict):
+    """
+    Only the fields that are sent change.
+    """
+
+    name: NotRequired[str]
+    time_zone: NotRequired[str]
 
 
 class Preset(TypedDict):
@@ -470,6 +489,7 @@ class Provider(TypedDict):
     name: str
     settings: dict[str, Any]
     simulated: bool
+    updated_at: str
 
 
 class ProviderCreate(TypedDict):
@@ -525,6 +545,7 @@ class RateLimit(TypedDict):
     team: str | None
     tpd: int | None
     tpm: int | None
+    updated_at: str
     user: str | None
 
 
@@ -583,16 +604,54 @@ class Team(TypedDict):
     id: str
     name: str
     org: str
+    unit: str | None
+    updated_at: str
 
 
 class TeamCreate(TypedDict):
     name: str
     org: NotRequired[str | None]
+    unit: NotRequired[str | None]
 
 
 class TeamList(TypedDict):
     items: list[Team]
     next: str | None
+
+
+class TeamUpdate(TypedDict):
+    """
+    Only the fields that are sent change; a `unit` of null takes the team out of its unit.
+    """
+
+    name: NotRequired[str]
+    unit: NotRequired[str | None]
+
+
+class Unit(TypedDict):
+    created_at: str
+    id: str
+    name: str
+    org: str
+    updated_at: str
+
+
+class UnitCreate(TypedDict):
+    name: str
+    org: NotRequired[str | None]
+
+
+class UnitList(TypedDict):
+    items: list[Unit]
+    next: str | None
+
+
+class UnitUpdate(TypedDict):
+    """
+    Only the fields that are sent change.
+    """
+
+    name: NotRequired[str]
 
 
 class UsageItem(TypedDict):
@@ -658,6 +717,7 @@ class Model(TypedDict):
     provider: str
     rpm: int | None
     tpm: int | None
+    updated_at: str
     upstream_model: str
 
 

@@ -7,7 +7,7 @@ from scutum_server.admin.services import Clock, Services
 from scutum_server.gateway.classes import ALIASES
 from scutum_server.gateway.settings import BOOTSTRAPPED
 from scutum_server.gateway.store import GatewayStore
-from scutum_server.identity.service import DEFAULT
+from scutum_server.identity.orgs import DEFAULT
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Connection
 from scutum_server.upstream.options import Routing
@@ -27,7 +27,7 @@ async def seed(conn: Connection, box: SecretBox, clock: Clock) -> bool:
         return False
     changes = Changes(Context(actor=SYSTEM, role="owner", source="system"))
     services = Services(conn, box, changes, clock)
-    await services.teams.create_org(DEFAULT)
+    await services.orgs.create(DEFAULT)
     await services.teams.create(DEFAULT, DEFAULT)
     await services.providers.create({"name": SIM, "kind": "sim"})
     await services.models.create({"name": SIM, "provider": SIM, "kind": "chat"})

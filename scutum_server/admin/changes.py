@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -10,10 +11,12 @@ from msgspec import Struct
 
 from scutum_server.audit.models import GLOBAL, AuditEntry, Outcome, Source, diff
 from scutum_server.audit.store import AuditStore
+from scutum_server.errors import Stale
 from scutum_server.events import models as events
 from scutum_server.events import store as outbox
 from scutum_server.gateway.store import config_changed
 from scutum_server.identity.models import Actor, Role
+from scutum_server.infra.changes import NEVER
 from scutum_server.infra.db import Connection
 
 _CONFIG_KIND = {
@@ -33,12 +36,23 @@ class Context(Struct, frozen=True, kw_only=True):
     org_id: str | None = None
     ip: str | None = None
     request_id: str | None = None
+    expected: frozenset[str] | None = None
+    """The versions of If-Match, one of which an object that is changed must have; None for any, as for `*`."""
 
 
 def source_of(header: str | None) -> Source:
     """The audit source that a client claims in X-Scutum-Source; anything unknown is the API."""
     known: dict[str | None, Literal["cli", "tui"]] = {"cli": "cli", "tui": "tui"}
     return known.get(header, "api")
+
+
+def tag_of(version: dt.datetime) -> str:
+    """What an ETag holds for an object that was last changed then: microseconds in base 36."""
+    micros, digits = (version - NEVER) // dt.timedelta(microseconds=1), ""
+    while micros:
+        micros, digit = divmod(micros, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits or "0"
 
 
 def address_of(host: str | None) -> str | None:
@@ -98,6 +112,21 @@ class Changes:
             self._events.append(
                 events.Event(payload=payload, origin="admin", dedup_key=f"{resource}:{resource_id}", org_id=org_id)
             )
+
+    def expect(self, version: dt.datetime | None) -> None:
+        """Raises Stale unless the caller means the object as it was last changed then (None: as there is none)."""
+        expected = self._context.expected
+        if expected is None:
+            return
+        if version is None or (tag_of(version) not in expected and "*" not in expected):
+            raise Stale(
+                "It has been changed since you read it." if version else "There is no such object to change.",
+                hint="Read it again, and repeat the change with its new ETag.",
+            )
+
+    def touch(self, kind: str, object_id: str) -> None:
+        """Lets the proxies read this configuration anew, though it is not itself what changed."""
+        self._config.append((_CONFIG_KIND[kind], object_id))
 
     async def write(self, conn: Connection) -> None:
         """Outbox, configuration version, then the audit rows in the order of their orgs."""

@@ -14,7 +14,9 @@ from scutum_server.gateway.providers import ProviderService
 from scutum_server.gateway.service import AliasService, ModelService
 from scutum_server.gateway.settings import SettingService
 from scutum_server.gateway.store import GatewayStore
-from scutum_server.identity.service import KeyService, TeamService
+from scutum_server.identity.org_store import OrgStore
+from scutum_server.identity.orgs import OrgService, TeamService, UnitService
+from scutum_server.identity.service import KeyService
 from scutum_server.identity.store import IdentityStore
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Connection
@@ -44,11 +46,13 @@ class Services:
         scope: str | None = None,
         trust: Trust = NOBODY,
     ) -> None:
-        gateway, identity = GatewayStore(conn, scope), IdentityStore(conn, scope)
+        gateway, orgs = GatewayStore(conn, scope), OrgStore(conn, scope)
         self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
         self.settings = SettingService(gateway, changes)
-        self.teams = TeamService(identity, changes)
-        self.keys = KeyService(identity, self.teams, changes, self.settings, clock)
+        self.orgs = OrgService(orgs, changes, scope)
+        self.units = UnitService(orgs, self.orgs, changes)
+        self.teams = TeamService(orgs, self.orgs, self.units, changes)
+        self.keys = KeyService(IdentityStore(conn, scope), self.teams, changes, self.settings, clock)
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)
         self.aliases = AliasService(gateway, changes)

@@ -30,6 +30,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     models: list[str]
     keys: int
     created_at: dt.datetime
+    updated_at: dt.datetime
 
     @property
     def simulated(self) -> bool:
@@ -68,6 +69,7 @@ class Model(Struct, frozen=True, kw_only=True):
     rpm: int | None
     tpm: int | None
     created_at: dt.datetime
+    updated_at: dt.datetime
 
 
 class Breaker(Struct, frozen=True, kw_only=True):
@@ -86,7 +88,10 @@ class ModelState(Model, frozen=True, kw_only=True):
 
 
 class Alias(Struct, frozen=True, kw_only=True):
-    """`resolves_to` is the first target that exists, or None. The rest is `upstream.options.Routing`."""
+    """`resolves_to` is the first target that exists, or None. The rest is `upstream.options.Routing`.
+
+    `updated_at` is None only in one that is not stored yet.
+    """
 
     name: str
     targets: list[str]
@@ -97,6 +102,7 @@ class Alias(Struct, frozen=True, kw_only=True):
     total_ms: int | None
     automatic: bool
     resolves_to: str | None
+    updated_at: dt.datetime | None = None
 
 
 class Setting(Struct, frozen=True, kw_only=True):

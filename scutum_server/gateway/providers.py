@@ -25,10 +25,10 @@ from scutum_server.gateway.models import (
 from scutum_server.gateway.presets import PRESETS, Preset
 from scutum_server.gateway.service import find_provider, provider_missing, realign
 from scutum_server.gateway.store import GatewayStore
-from scutum_server.infra import paging
 from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 from scutum_server.upstream.options import parse_options
 
@@ -42,10 +42,8 @@ class ProviderService:
         self._box = box
         self._changes = changes
 
-    async def page(self, limit: int, cursor: str | None) -> Page[Provider]:
-        after = paging.decode("providers", cursor)
-        rows = await self._store.providers(limit + 1, after[0] if after else None)
-        return paging.cut("providers", rows, limit, lambda provider: (provider.id,))
+    async def page(self, ask: Ask) -> Page[Provider]:
+        return await self._store.providers(ask)
 
     async def get(self, ref: str) -> Provider:
         """Raises ProviderNotFound or AmbiguousRef."""
@@ -107,7 +105,9 @@ class ProviderService:
         if told_before == told_after:
             return before
         self._changes.note("provider.update", "provider", after.id, before=told_before, after=told_after)
-        return after
+        stored = await self.get(after.id)
+        # The database keeps the settings in an order of its own; people see them as they have set them.
+        return msgspec.structs.replace(after, updated_at=stored.updated_at)
 
     async def delete(self, ref: str, *, cascade: bool) -> None:
         """Raises ProviderInUse, naming its models, unless `cascade` deletes them too."""
@@ -117,7 +117,7 @@ class ProviderService:
             raise ProviderInUse(
                 f"Provider “{provider.name}” serves {shown}.", hint="Delete these models first, or delete with cascade."
             )
-        for model in await self._store.models(None, None, provider.id):
+        for model in await self._store.all_models(provider.id):
             await self._store.delete_model(model.id)
             self._changes.note("model.delete", "model", model.id, before=plain(model))
         await self._store.delete_provider(provider.id)
@@ -176,7 +176,10 @@ class ProviderService:
         provider = await self.get(ref)
         if not await self._store.lock_provider(provider.id):
             raise provider_missing(ref)
-        return await self.get(provider.id)
+        # Only after the wait for the lock are its models and keys those that it has now.
+        provider = await self.get(provider.id)
+        self._changes.expect(provider.updated_at)
+        return provider
 
 
 def _trail(provider: Provider, secret: str | None) -> dict[str, Any]:

@@ -94,9 +94,11 @@ def _fields(body: Body) -> dict[str, Any]:
 
 
 @router.get("/providers", response_model=schemas.ProviderList)
-async def list_providers(providers: Providers, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Provider]:
+async def list_providers(
+    providers: Providers, query: Annotated[schemas.ProviderQuery, Query()]
+) -> Page[models.Provider]:
     """Upstream accounts, oldest first."""
-    return await providers.page(limit, cursor)
+    return await providers.page(query.ask())
 
 
 @router.post("/providers", response_model=schemas.Provider, status_code=status.HTTP_201_CREATED)
@@ -171,14 +173,10 @@ async def delete_provider(
 
 @router.get("/models", response_model=schemas.ModelList)
 async def list_models(
-    models_: Models,
-    fleet: AllOfFleet,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-    provider: Annotated[str | None, Query(max_length=200, description="Only the models of this provider.")] = None,
+    models_: Models, fleet: AllOfFleet, query: Annotated[schemas.ModelQuery, Query()]
 ) -> Page[models.ModelState]:
     """Models (deployments), oldest first, with the state of their circuit breakers."""
-    page = await models_.page(limit, cursor, provider)
+    page = await models_.page(query.ask("provider"), query.provider)
     return Page(await _states(models_, fleet, page.items), page.next)
 
 
@@ -207,9 +205,15 @@ async def delete_model(models_: Models, ref: str) -> None:
 
 
 @router.get("/aliases", response_model=schemas.AliasList)
-async def list_aliases(aliases: Aliases, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Alias]:
+async def list_aliases(aliases: Aliases, query: Annotated[schemas.AliasQuery, Query()]) -> Page[models.Alias]:
     """Aliases by name, each with the model that it stands for now."""
-    return await aliases.page(limit, cursor)
+    return await aliases.page(query.ask())
+
+
+@router.get("/aliases/{name:path}", response_model=schemas.Alias)
+async def get_alias(aliases: Aliases, name: str) -> models.Alias:
+    """One alias, by its name."""
+    return await aliases.get(name)
 
 
 @router.put("/aliases/{name:path}", response_model=schemas.Alias)
@@ -227,9 +231,15 @@ async def delete_alias(aliases: Aliases, name: str) -> None:
 
 
 @router.get("/settings", response_model=schemas.SettingList)
-async def list_settings(settings: Settings, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Setting]:
+async def list_settings(settings: Settings, query: Annotated[schemas.SettingQuery, Query()]) -> Page[models.Setting]:
     """Every setting that may be changed while the gateway runs."""
-    return await settings.page(limit, cursor)
+    return await settings.page(query.ask())
+
+
+@router.get("/settings/{key}", response_model=schemas.Setting)
+async def get_setting(settings: Settings, key: str) -> models.Setting:
+    """One setting; 404 `setting_not_found` names the known ones."""
+    return await settings.get(key)
 
 
 @router.put("/settings/{key}", response_model=schemas.Setting)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from scutum_server.schemas import Answer, Body, Time
+from scutum_server.schemas import SORT, Answer, Body, ListQuery, NameFilter, Time
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Url = Annotated[str, Field(max_length=2000, description="With /v1 for the kind openai, without for anthropic.")]
@@ -23,6 +23,32 @@ Strategy = Literal["ordered", "weighted", "least-busy", "lowest-latency", "cheap
 PerMinute = Annotated[int, Field(ge=1, le=10**12)]
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
 Weight = Annotated[int, Field(ge=0, le=1000)]
+
+
+ByName = Annotated[Literal["created_at", "-created_at", "name", "-name"], Field(description=SORT)]
+
+
+class ProviderQuery(ListQuery):
+    sort: ByName = "created_at"
+    name: NameFilter = None
+    kind: Literal["openai", "anthropic", "litellm", "sim"] | None = None
+
+
+class ModelQuery(ListQuery):
+    sort: ByName = "created_at"
+    name: NameFilter = None
+    provider: Annotated[str | None, Field(max_length=200, description="Id or name of a provider.")] = None
+    kind: Literal["chat", "embedding"] | None = None
+
+
+class AliasQuery(ListQuery):
+    sort: Annotated[Literal["name", "-name"], Field(description=SORT)] = "name"
+    name: NameFilter = None
+
+
+class SettingQuery(ListQuery):
+    sort: Annotated[Literal["key", "-key"], Field(description=SORT)] = "key"
+    key: NameFilter = None
 
 
 class ProviderCreate(Body):
@@ -61,6 +87,7 @@ class Provider(Answer):
     keys: Annotated[int, Field(description="How many keys its calls are shared out between.")]
     simulated: bool
     created_at: Time
+    updated_at: Time
 
 
 class ProviderList(Answer):
@@ -205,6 +232,7 @@ class Model(Answer):
         Field(description="Who says what it costs. Requests of an unknown price cost 0, and no budget holds them."),
     ]
     created_at: Time
+    updated_at: Time
     breaker: Annotated[Breaker | None, Field(description="Its circuit breaker; null when Redis cannot be asked.")] = (
         None
     )
@@ -238,6 +266,7 @@ class Alias(Answer):
     total_ms: int | None
     automatic: Annotated[bool, Field(description="Its targets are chosen by price and ability until one sets them.")]
     resolves_to: Annotated[str | None, Field(description="The first target that exists.")]
+    updated_at: Time
 
 
 class AliasList(Answer):

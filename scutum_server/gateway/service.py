@@ -23,9 +23,10 @@ from scutum_server.gateway.models import (
     ProviderNotFound,
 )
 from scutum_server.gateway.store import GatewayStore, alias_of
-from scutum_server.infra import paging, refs
+from scutum_server.infra import refs
 from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 from scutum_server.upstream.options import Routing
 
@@ -66,7 +67,7 @@ async def realign(store: GatewayStore, changes: Changes) -> None:
     if not aliases:
         return
     providers = {provider.id: provider for provider in await store.all_providers()}
-    models = await store.models(None, None)
+    models = await store.all_models()
     # The catalogue is loaded and searched in a thread: other requests must not wait for it.
     found = await asyncio.to_thread(
         lambda: [classes.candidate(model, providers[model.provider_id]) for model in models]
@@ -85,11 +86,9 @@ class ModelService:
         self._store = store
         self._changes = changes
 
-    async def page(self, limit: int, cursor: str | None, provider: str | None = None) -> Page[Model]:
-        after = paging.decode("models", cursor)
-        provider_id = (await find_provider(self._store, provider)).id if provider else None
-        rows = await self._store.models(limit + 1, after[0] if after else None, provider_id)
-        return paging.cut("models", rows, limit, lambda model: (model.id,))
+    async def page(self, ask: Ask, provider: str | None = None) -> Page[Model]:
+        found = {"provider": (await find_provider(self._store, provider)).id} if provider else {}
+        return await self._store.models(msgspec.structs.replace(ask, filters={**ask.filters, **found}))
 
     async def price_sources(self, found: Sequence[Model]) -> list[PriceSource]:
         """Who says what each of them costs."""
@@ -169,6 +168,7 @@ class ModelService:
             return before
         if not await self._store.update_model(after, _settings(plain(after))):
             raise NameTaken(f"Provider “{before.provider}” has a model “{after.name}” already.", param="name")
+        after = await self.get(before.id)
         self._changes.note("model.update", "model", after.id, before=plain(before), after=plain(after))
         await realign(self._store, self._changes)
         return after
@@ -181,10 +181,11 @@ class ModelService:
         await realign(self._store, self._changes)
 
     async def _locked(self, ref: str) -> Model:
-        model = await self.get(ref)
-        if not await self._store.lock_model(model.id):
+        model = await self._store.lock_model((await self.get(ref)).id)
+        if model is None:
             raise ModelNotFound(f"There is no model “{ref}”.")
-        return await self.get(model.id)
+        self._changes.expect(model.updated_at)
+        return model
 
     async def _free_of_aliases(self, name: str) -> None:
         await self._store.lock_name(name)
@@ -222,10 +223,15 @@ class AliasService:
         self._store = store
         self._changes = changes
 
-    async def page(self, limit: int, cursor: str | None) -> Page[Alias]:
-        after = paging.decode("aliases", cursor)
-        rows = await self._store.aliases(limit + 1, after[0] if after else None)
-        return paging.cut("aliases", rows, limit, lambda alias: (alias.name,))
+    async def page(self, ask: Ask) -> Page[Alias]:
+        return await self._store.aliases(ask)
+
+    async def get(self, name: str) -> Alias:
+        """Raises AliasNotFound."""
+        alias = await self._store.alias(name)
+        if alias is None:
+            raise AliasNotFound(f"There is no alias “{name}”.", hint="See: scutum aliases list")
+        return alias
 
     async def put(self, name: str, targets: list[str], routing: Routing = DEFAULT_ROUTING) -> Alias:
         """Creates the alias or replaces all of it; raises ModelNotFound when a target is not a model's name.
@@ -244,18 +250,20 @@ class AliasService:
             hint = f"To give this model fallbacks, name it among the targets: scutum aliases set {name} {name} …"
             raise NameTaken(f"“{name}” is a model already.", param="name", hint=hint)
         before = await self._store.alias(name)
-        after = alias_of(name, targets, routing, resolves_to=targets[0])
-        if before == after:
-            return after
+        self._changes.expect(before.updated_at if before else None)
+        if before and msgspec.structs.replace(before, updated_at=None) == alias_of(
+            name, targets, routing, resolves_to=targets[0]
+        ):
+            return before
         await self._store.put_alias(name, targets, routing)
+        after = await self.get(name)
         action = "alias.update" if before else "alias.create"
         self._changes.note(action, "alias", name, before=plain(before) if before else None, after=plain(after))
         return after
 
     async def delete(self, name: str) -> None:
         await self._store.lock_name(name)
-        alias = await self._store.alias(name)
-        if alias is None:
-            raise AliasNotFound(f"There is no alias “{name}”.", hint="See: scutum aliases list")
+        alias = await self.get(name)
+        self._changes.expect(alias.updated_at)
         await self._store.delete_alias(name)
         self._changes.note("alias.delete", "alias", name, before=plain(alias))

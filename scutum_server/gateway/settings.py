@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from scutum_server.errors import InvalidInput
 from scutum_server.gateway.models import BadField, Setting, SettingNotFound
 from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
-from scutum_server.infra.changes import Changes
+from scutum_server.infra.changes import NEVER, Changes
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 
 BOOTSTRAPPED = "bootstrap"
@@ -49,29 +51,51 @@ KNOWN: dict[str, Known] = {
 }
 
 
+def fits(key: str, wanted: str) -> bool:
+    """Whether the key is the wanted one, or begins like it where that ends in `*`."""
+    return key.startswith(wanted[:-1]) if wanted.endswith("*") else key == wanted
+
+
+def _known(key: str) -> str:
+    if key not in KNOWN:
+        raise SettingNotFound(f"There is no setting “{key}”.", hint=f"Known settings: {', '.join(sorted(KNOWN))}.")
+    return key
+
+
 class SettingService:
     def __init__(self, store: GatewayStore, changes: Changes) -> None:
         self._store = store
         self._changes = changes
 
-    async def page(self, limit: int, cursor: str | None) -> Page[Setting]:
-        """The known settings with their values now, by key."""
-        after = paging.decode("settings", cursor)
+    async def page(self, ask: Ask) -> Page[Setting]:
+        """The known settings with their values now, by key; `prefix*` filters keys."""
+        down = ask.sort == "-key"
+        if ask.sort not in {None, "key", "-key"}:
+            raise InvalidInput("This list cannot be sorted by that.", param="sort", hint="Known here: key.")
+        kind = "settings-down" if down else "settings"
+        after = paging.decode(kind, ask.cursor)
         stored = await self._store.settings()
-        known = [self._setting(key, stored) for key in sorted(KNOWN) if after is None or key > after[0]]
-        return paging.cut("settings", known, limit, lambda setting: (setting.key,))
+        wanted = ask.filters.get("key", "*")
+        keys = [key for key in sorted(KNOWN, reverse=down) if fits(key, wanted)]
+        if after is not None:
+            keys = [key for key in keys if (key < after[0] if down else key > after[0])]
+        known = [self._setting(key, stored) for key in keys]
+        return paging.cut(kind, known, ask.limit, lambda setting: (setting.key,))
+
+    async def get(self, key: str) -> Setting:
+        """Raises SettingNotFound, naming the known keys."""
+        return self._setting(_known(key), await self._store.settings())
 
     async def put(self, key: str, value: Any) -> Setting:
         """Raises SettingNotFound, naming the known keys, or BadField when the value is not of the key's type."""
-        if key not in KNOWN:
-            raise SettingNotFound(f"There is no setting “{key}”.", hint=f"Known settings: {', '.join(sorted(KNOWN))}.")
         try:
-            value = msgspec.convert(value, KNOWN[key].type)
+            value = msgspec.convert(value, KNOWN[_known(key)].type)
         except msgspec.ValidationError as error:
             raise BadField(f"{key}: {error}.", param="value", hint=KNOWN[key].description) from None
         await self._store.lock_setting(key)
         stored = await self._store.settings()
         before = self._setting(key, stored)
+        self._changes.expect(before.updated_at or NEVER)
         if key in stored and before.value == value:
             return before
         await self._store.put_setting(key, value)

@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from scutum_server.gateway.models import PRIMARY, Alias, Model, Price, Provider, ProviderKey, Target
+from scutum_server.infra import listing, refs
 from scutum_server.infra.db import Connection
+from scutum_server.infra.listing import Ask, Listing, Sort
+from scutum_server.infra.paging import Page
 from scutum_server.infra.refs import Candidate
 from scutum_server.infra.store import Store
 from scutum_server.upstream.options import Routing
 
-PROVIDERS = """
-SELECT p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings - 'proxy_secret' AS settings, p.created_at,
+_PROVIDER: Final = """
+p.id, p.name, p.kind, p.base_url, p.api_key_hint, p.settings - 'proxy_secret' AS settings, p.created_at, p.updated_at,
     ARRAY(SELECT d.name FROM deployments d WHERE d.provider_id = p.id ORDER BY d.name) AS models,
     (p.api_key_wrapped IS NOT NULL)::int + (SELECT count(*) FROM provider_keys k WHERE k.provider_id = p.id) AS keys
-FROM providers p
-WHERE (%(id)s::text IS NULL OR p.id = %(id)s) AND (%(after)s::text IS NULL OR p.id > %(after)s)
-ORDER BY p.id LIMIT %(limit)s
 """
-PROVIDER_CANDIDATES = """
-SELECT id, name, name AS label FROM providers
-WHERE id = %(ref)s OR name = %(ref)s
-    OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
-"""
+PROVIDERS: Final = Listing(
+    "providers",
+    columns=_PROVIDER,
+    source="providers p",
+    id="p.id",
+    sorts={"created_at": Sort("p.id"), "name": listing.by_text("p.name")},
+    filters={"name": listing.text("p.name"), "kind": listing.exact("p.kind")},
+)
+ALL_PROVIDERS: Final = f"SELECT {_PROVIDER} FROM providers p ORDER BY p.id"
+PROVIDER_GET: Final = f"SELECT {_PROVIDER} FROM providers p WHERE p.id = %(id)s"
+PROVIDER_LOCK: Final = "SELECT id FROM providers WHERE id = %(id)s FOR UPDATE"
+PROVIDER_CANDIDATES: Final = refs.query("providers", label="c.name")
 PROVIDER_INSERT = """
 INSERT INTO providers (id, name, kind, base_url, api_key_wrapped, api_key_hint, settings)
 VALUES (%(id)s, %(name)s, %(kind)s, %(base_url)s, %(api_key_wrapped)s, %(api_key_hint)s, %(settings)s)
 ON CONFLICT (name) DO NOTHING RETURNING id
 """
-PROVIDER_LOCK = "SELECT id FROM providers WHERE id = %(id)s FOR UPDATE"
 PROVIDER_HOLD = "SELECT id FROM providers WHERE id = %(id)s FOR SHARE"
 PROVIDER_UPDATE = """
-UPDATE providers SET name = %(name)s, base_url = %(base_url)s, updated_at = now(),
+UPDATE providers SET name = %(name)s, base_url = %(base_url)s, updated_at = clock_timestamp(),
     settings = %(settings)s || jsonb_strip_nulls(jsonb_build_object('proxy_secret', settings -> 'proxy_secret'))
 WHERE id = %(id)s
 """
 PROVIDER_SET_PROXY = """
-UPDATE providers SET updated_at = now(),
+UPDATE providers SET updated_at = clock_timestamp(),
     settings = settings - 'proxy_secret' || jsonb_strip_nulls(jsonb_build_object('proxy_secret', %(secret)s::text))
 WHERE id = %(id)s
 """
 PROVIDER_SET_WRAPPED = """
-UPDATE providers SET api_key_wrapped = %(wrapped)s, api_key_hint = %(hint)s, updated_at = now() WHERE id = %(id)s
+UPDATE providers SET api_key_wrapped = %(wrapped)s, api_key_hint = %(hint)s, updated_at = clock_timestamp()
+WHERE id = %(id)s
 """
 PROVIDER_DELETE = "DELETE FROM providers WHERE id = %(id)s"
 PROVIDER_KEYS = """
@@ -70,46 +76,63 @@ SELECT p.api_key_wrapped AS wrapped_key, d.name AS model, d.upstream_model, d.se
 FROM providers p LEFT JOIN deployments d ON d.provider_id = p.id
 WHERE p.id = %(id)s ORDER BY coalesce(d.settings ->> 'kind', '') = 'embedding', d.id LIMIT 1
 """
-MODELS = """
-SELECT d.id, d.name, p.name AS provider, d.provider_id, d.upstream_model, d.settings, d.created_at
-FROM deployments d JOIN providers p ON p.id = d.provider_id
-WHERE (%(id)s::text IS NULL OR d.id = %(id)s) AND (%(after)s::text IS NULL OR d.id > %(after)s)
-    AND (%(provider_id)s::text IS NULL OR d.provider_id = %(provider_id)s)
-ORDER BY d.id LIMIT %(limit)s
+_MODEL: Final = (
+    "d.id, d.name, p.name AS provider, d.provider_id, d.upstream_model, d.settings, d.created_at, d.updated_at"
+)
+_MODEL_FROM: Final = "deployments d JOIN providers p ON p.id = d.provider_id"
+MODELS: Final = Listing(
+    "models",
+    columns=_MODEL,
+    source=_MODEL_FROM,
+    id="d.id",
+    sorts={"created_at": Sort("d.id"), "name": listing.by_text("d.name")},
+    filters={
+        "name": listing.text("d.name"),
+        "provider": listing.exact("d.provider_id"),
+        "kind": listing.exact("d.settings ->> 'kind'"),
+    },
+)
+ALL_MODELS: Final = f"""
+SELECT {_MODEL} FROM {_MODEL_FROM} WHERE %(provider_id)s::text IS NULL OR d.provider_id = %(provider_id)s ORDER BY d.id
 """
-MODEL_CANDIDATES = """
-SELECT d.id, d.name, d.name || ' at ' || p.name AS label FROM deployments d JOIN providers p ON p.id = d.provider_id
-WHERE d.id = %(ref)s OR d.name = %(ref)s
-    OR starts_with(d.id, %(part)s::text) OR right(d.id, length(%(part)s::text)) = %(part)s::text
-ORDER BY d.id = %(ref)s DESC, d.name = %(ref)s DESC, d.id LIMIT 11
-"""
+MODEL_GET: Final = f"SELECT {_MODEL} FROM {_MODEL_FROM} WHERE d.id = %(id)s"
+MODEL_LOCK: Final = f"{MODEL_GET} FOR UPDATE OF d"
+MODEL_CANDIDATES: Final = refs.query(
+    "deployments", label="c.name || ' at ' || p.name", joins="JOIN providers p ON p.id = c.provider_id"
+)
 MODEL_INSERT = """
 INSERT INTO deployments (id, name, provider_id, upstream_model, settings)
 VALUES (%(id)s, %(name)s, %(provider_id)s, %(upstream_model)s, %(settings)s)
 ON CONFLICT (name, provider_id) DO NOTHING RETURNING id
 """
-MODEL_LOCK = "SELECT id FROM deployments WHERE id = %(id)s FOR UPDATE"
 MODEL_UPDATE = """
 UPDATE deployments SET name = %(name)s, upstream_model = %(upstream_model)s, settings = %(settings)s,
-    updated_at = now()
+    updated_at = clock_timestamp()
 WHERE id = %(id)s
 """
 MODEL_DELETE = "DELETE FROM deployments WHERE id = %(id)s"
 KNOWN_MODELS = "SELECT DISTINCT name FROM deployments WHERE name = ANY(%(names)s)"
-ALIASES = """
-SELECT a.name, a.targets, a.settings,
+_ALIAS: Final = """
+a.name, a.targets, a.settings, a.updated_at,
     (SELECT t.name FROM unnest(a.targets) WITH ORDINALITY AS t (name, place)
         WHERE EXISTS (SELECT FROM deployments d WHERE d.name = t.name) ORDER BY t.place LIMIT 1) AS resolves_to
-FROM aliases a
-WHERE (%(name)s::text IS NULL OR a.name = %(name)s) AND (%(after)s::text IS NULL OR a.name > %(after)s)
-ORDER BY a.name LIMIT %(limit)s
 """
+ALIASES: Final = Listing(
+    "aliases",
+    columns=_ALIAS,
+    source="aliases a",
+    id="a.name",
+    sorts={"name": Sort("a.name")},
+    filters={"name": listing.text("a.name")},
+)
+ALIAS_GET: Final = f"SELECT {_ALIAS} FROM aliases a WHERE a.name = %(name)s"
 AUTOMATIC_ALIASES = """
-SELECT name, targets, settings FROM aliases WHERE settings -> 'automatic' = 'true' ORDER BY name FOR UPDATE
+SELECT name, targets, settings, updated_at FROM aliases WHERE settings -> 'automatic' = 'true' ORDER BY name FOR UPDATE
 """
 ALIAS_PUT = """
 INSERT INTO aliases (name, targets, settings) VALUES (%(name)s, %(targets)s, %(settings)s)
-ON CONFLICT (name) DO UPDATE SET targets = excluded.targets, settings = excluded.settings, updated_at = now()
+ON CONFLICT (name)
+DO UPDATE SET targets = excluded.targets, settings = excluded.settings, updated_at = clock_timestamp()
 """
 ALIAS_DELETE = "DELETE FROM aliases WHERE name = %(name)s"
 # Names are shared by models and aliases: whoever takes one holds it until the end of the transaction.
@@ -118,7 +141,7 @@ SETTINGS = "SELECT key, value, updated_at FROM settings"
 SETTING_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('setting:' || %(key)s, 0))"
 SETTING_PUT = """
 INSERT INTO settings (key, value) VALUES (%(key)s, %(value)s)
-ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = clock_timestamp()
 """
 CONFIG_CHANGED = """
 SELECT config_changed(c.kind, c.id)
@@ -130,13 +153,12 @@ ORDER BY c.place
 class GatewayStore(Store):
     """Reads and writes inside the connection's transaction; never commits."""
 
-    async def providers(self, limit: int, after: str | None) -> list[Provider]:
-        rows = await self._rows(PROVIDERS, {"id": None, "limit": limit, "after": after})
-        return [Provider(**row) for row in rows]
+    async def providers(self, ask: Ask) -> Page[Provider]:
+        return await self._page(PROVIDERS, ask, lambda row: Provider(**row))
 
     async def provider(self, provider_id: str) -> Provider | None:
-        rows = await self._rows(PROVIDERS, {"id": provider_id, "limit": 1, "after": None})
-        return Provider(**rows[0]) if rows else None
+        row = await self._row(PROVIDER_GET, {"id": provider_id})
+        return Provider(**row) if row else None
 
     async def provider_candidates(self, ref: str) -> list[Candidate]:
         return await self._candidates(PROVIDER_CANDIDATES, ref, "prov")
@@ -195,14 +217,16 @@ class GatewayStore(Store):
         row = (await self._rows(TARGET, {"id": provider.id}))[0]
         return Target(provider=provider, **row)
 
-    async def models(self, limit: int | None, after: str | None, provider_id: str | None = None) -> list[Model]:
-        params = {"id": None, "limit": limit, "after": after, "provider_id": provider_id}
-        return [_model(row) for row in await self._rows(MODELS, params)]
+    async def models(self, ask: Ask) -> Page[Model]:
+        return await self._page(MODELS, ask, _model)
+
+    async def all_models(self, provider_id: str | None = None) -> list[Model]:
+        """Of this provider, or of all."""
+        return [_model(row) for row in await self._rows(ALL_MODELS, {"provider_id": provider_id})]
 
     async def model(self, model_id: str) -> Model | None:
-        params = {"id": model_id, "limit": 1, "after": None, "provider_id": None}
-        rows = await self._rows(MODELS, params)
-        return _model(rows[0]) if rows else None
+        row = await self._row(MODEL_GET, {"id": model_id})
+        return _model(row) if row else None
 
     async def model_candidates(self, ref: str) -> list[Candidate]:
         return await self._candidates(MODEL_CANDIDATES, ref, "model")
@@ -211,8 +235,10 @@ class GatewayStore(Store):
         """False when the provider has a model of this name."""
         return bool(await self._rows(MODEL_INSERT, fields | {"settings": Jsonb(settings)}))
 
-    async def lock_model(self, model_id: str) -> bool:
-        return bool(await self._rows(MODEL_LOCK, {"id": model_id}))
+    async def lock_model(self, model_id: str) -> Model | None:
+        """The model, which nobody else can change until the transaction ends; None when it is gone."""
+        row = await self._row(MODEL_LOCK, {"id": model_id})
+        return _model(row) if row else None
 
     async def update_model(self, model: Model, settings: dict[str, Any]) -> bool:
         """False when the provider has another model of this name: the transaction is then lost."""
@@ -234,12 +260,12 @@ class GatewayStore(Store):
     async def lock_name(self, name: str) -> None:
         await self._conn.execute(NAME_LOCK, {"name": name})
 
-    async def aliases(self, limit: int, after: str | None) -> list[Alias]:
-        return [_alias(row) for row in await self._rows(ALIASES, {"name": None, "limit": limit, "after": after})]
+    async def aliases(self, ask: Ask) -> Page[Alias]:
+        return await self._page(ALIASES, ask, _alias)
 
     async def alias(self, name: str) -> Alias | None:
-        rows = await self._rows(ALIASES, {"name": name, "limit": 1, "after": None})
-        return _alias(rows[0]) if rows else None
+        row = await self._row(ALIAS_GET, {"name": name})
+        return _alias(row) if row else None
 
     async def put_alias(self, name: str, targets: list[str], routing: Routing) -> None:
         settings = Jsonb(msgspec.to_builtins(routing))
@@ -251,8 +277,7 @@ class GatewayStore(Store):
         return [_alias(row | {"resolves_to": row["targets"][0]}) for row in rows]
 
     async def all_providers(self) -> list[Provider]:
-        rows = await self._rows(PROVIDERS, {"id": None, "limit": None, "after": None})
-        return [Provider(**row) for row in rows]
+        return [Provider(**row) for row in await self._rows(ALL_PROVIDERS, {})]
 
     async def delete_alias(self, name: str) -> None:
         await self._conn.execute(ALIAS_DELETE, {"name": name})
@@ -281,12 +306,14 @@ def _model(row: dict[str, Any]) -> Model:
 
 
 def _alias(row: dict[str, Any]) -> Alias:
-    return alias_of(
+    found = alias_of(
         row["name"], row["targets"], msgspec.convert(row["settings"], Routing), resolves_to=row["resolves_to"]
     )
+    return msgspec.structs.replace(found, updated_at=row["updated_at"])
 
 
 def alias_of(name: str, targets: list[str], routing: Routing, *, resolves_to: str | None) -> Alias:
+    """One that is not stored yet."""
     weights = None if routing.weights is None else list(routing.weights)
     fields = msgspec.structs.asdict(routing) | {"weights": weights}
     return Alias(name=name, targets=targets, resolves_to=resolves_to, **fields)

@@ -19,6 +19,18 @@ class Org(Struct, frozen=True, kw_only=True):
     name: str
     time_zone: str
     created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+class Unit(Struct, frozen=True, kw_only=True):
+    """A part of an org that teams belong to, such as a department."""
+
+    id: str
+    name: str
+    org: str
+    org_id: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
 
 
 class Team(Struct, frozen=True, kw_only=True):
@@ -26,7 +38,10 @@ class Team(Struct, frozen=True, kw_only=True):
     name: str
     org: str
     org_id: str
+    unit: str | None
+    unit_id: str | None
     created_at: dt.datetime
+    updated_at: dt.datetime
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -47,6 +62,7 @@ class Key(Struct, frozen=True, kw_only=True):
     revoked_at: dt.datetime | None
     previous_valid_until: dt.datetime | None
     created_at: dt.datetime
+    updated_at: dt.datetime
     state: KeyState
 
 
@@ -82,6 +98,10 @@ class OrgNotFound(NotFound):
     code = "org_not_found"
 
 
+class UnitNotFound(NotFound):
+    code = "unit_not_found"
+
+
 class TeamNotFound(NotFound):
     code = "team_not_found"
 
@@ -92,6 +112,14 @@ class KeyNotFound(NotFound):
 
 class NameTaken(Conflict):
     code = "name_taken"
+
+
+class OrgInUse(Conflict):
+    code = "org_in_use"
+
+
+class UnitInUse(Conflict):
+    code = "unit_in_use"
 
 
 class TeamInUse(Conflict):

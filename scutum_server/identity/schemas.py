@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr
 
-from scutum_server.schemas import Answer, Body, Time
+from scutum_server.schemas import SORT, Answer, Body, Filter, ListQuery, NameFilter, Time
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=500)]
@@ -25,11 +25,64 @@ class Session(Answer):
     expires_in: Annotated[int, Field(description="Seconds.")]
 
 
+TimeZone = Annotated[
+    str, Field(min_length=1, max_length=64, description="Its days and months begin at midnight there.")
+]
+ByName = Annotated[Literal["created_at", "-created_at", "name", "-name"], Field(description=SORT)]
+OrgRef = Annotated[str | None, Field(max_length=200, description="Id or name of an org.")]
+UnitRef = Annotated[str | None, Field(max_length=200, description="Id or name of a unit.")]
+
+
+class OrgQuery(ListQuery):
+    sort: ByName = "created_at"
+    name: NameFilter = None
+
+
+class UnitQuery(ListQuery):
+    sort: ByName = "created_at"
+    name: NameFilter = None
+    org: OrgRef = None
+
+
+class TeamQuery(ListQuery):
+    sort: ByName = "created_at"
+    name: NameFilter = None
+    org: OrgRef = None
+    unit: UnitRef = None
+
+
+class KeyQuery(ListQuery):
+    sort: Annotated[
+        Literal["created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"], Field(description=SORT)
+    ] = "created_at"
+    name: NameFilter = None
+    team: Annotated[str | None, Field(max_length=200, description="Id or name of a team.")] = None
+    owner: Filter = None
+    state: Literal["active", "expired", "revoked"] | None = None
+
+
+class OrgCreate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "acme", "time_zone": "Europe/Berlin"}]})
+
+    name: Name
+    time_zone: TimeZone = "UTC"
+
+
+class OrgUpdate(Body):
+    """Only the fields that are sent change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]})
+
+    name: Name = Field(default="", min_length=1, max_length=100)
+    time_zone: TimeZone = Field(default="", min_length=1, max_length=64)
+
+
 class Org(Answer):
     id: str
     name: str
     time_zone: str
     created_at: Time
+    updated_at: Time
 
 
 class OrgList(Answer):
@@ -37,18 +90,58 @@ class OrgList(Answer):
     next: str | None
 
 
-class TeamCreate(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "search"}]})
+class UnitCreate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "research", "org": "acme"}]})
 
     name: Name
     org: Annotated[str | None, Field(max_length=200, description="Id or name; default: the org “default”.")] = None
+
+
+class UnitUpdate(Body):
+    """Only the fields that are sent change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "platform"}]})
+
+    name: Name = Field(default="", min_length=1, max_length=100)
+
+
+class Unit(Answer):
+    id: str
+    name: str
+    org: str
+    created_at: Time
+    updated_at: Time
+
+
+class UnitList(Answer):
+    items: list[Unit]
+    next: str | None
+
+
+class TeamCreate(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "search", "unit": "research"}]})
+
+    name: Name
+    org: Annotated[str | None, Field(max_length=200, description="Id or name; default: the org “default”.")] = None
+    unit: Annotated[str | None, Field(max_length=200, description="Id or name of a unit of the org.")] = None
+
+
+class TeamUpdate(Body):
+    """Only the fields that are sent change; a `unit` of null takes the team out of its unit."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"unit": "research"}]})
+
+    name: Name = Field(default="", min_length=1, max_length=100)
+    unit: UnitRef = None
 
 
 class Team(Answer):
     id: str
     name: str
     org: str
+    unit: str | None
     created_at: Time
+    updated_at: Time
 
 
 class TeamList(Answer):
@@ -106,6 +199,7 @@ class Key(Answer):
     previous_valid_until: Annotated[Time | None, Field(description="Until when the secret before still opens.")]
     state: Literal["active", "expired", "revoked"]
     created_at: Time
+    updated_at: Time
 
 
 class IssuedKey(Key):

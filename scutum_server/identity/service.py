@@ -1,10 +1,9 @@
-"""The rules of organisations, teams and keys."""
+"""The rules of keys; those of orgs, units and teams are in orgs.py."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -17,21 +16,15 @@ from scutum_server.identity.models import (
     KeyNotFound,
     KeyRevoked,
     NameTaken,
-    Org,
-    OrgNotFound,
-    Team,
-    TeamInUse,
-    TeamNotFound,
 )
+from scutum_server.identity.orgs import DEFAULT, TeamService
 from scutum_server.identity.store import IdentityStore
-from scutum_server.infra import crypto, paging, refs
+from scutum_server.infra import crypto, names, refs
 from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 
-DEFAULT = "default"
-"""The org and team that the master key is charged to."""
-MAX_NAME = 100
 MAX_LIFETIME = dt.timedelta(days=3650)
 MAX_METADATA = 16 * 1024
 """Bytes of JSON: every proxy worker keeps every key in memory."""
@@ -47,77 +40,6 @@ class KeyPolicy(Protocol):
     async def rotation_overlap_seconds(self) -> int: ...
 
 
-def clean_name(name: str) -> str:
-    """A name in composed Unicode; raises BadField for what cannot be read aloud or typed."""
-    name = unicodedata.normalize("NFC", name)
-    if not 1 <= len(name) <= MAX_NAME or name != name.strip() or not name.isprintable() or name in {".", ".."}:
-        raise BadField(f"A name has 1 to {MAX_NAME} printable characters and no space at its ends.", param="name")
-    return name
-
-
-class TeamService:
-    def __init__(self, store: IdentityStore, changes: Changes) -> None:
-        self._store = store
-        self._changes = changes
-
-    async def orgs(self, limit: int, cursor: str | None) -> Page[Org]:
-        after = paging.decode("orgs", cursor)
-        rows = await self._store.orgs(limit + 1, after[0] if after else None)
-        return paging.cut("orgs", rows, limit, lambda org: (org.id,))
-
-    async def create_org(self, name: str) -> Org:
-        org = await self._store.insert_org(new_id("org"), clean_name(name))
-        if org is None:
-            raise NameTaken(f"There is an org “{name}” already.", param="name")
-        self._changes.note("org.create", "org", org.id, org_id=org.id, after=plain(org))
-        return org
-
-    async def page(self, limit: int, cursor: str | None) -> Page[Team]:
-        after = paging.decode("teams", cursor)
-        rows = await self._store.teams(limit + 1, after[0] if after else None)
-        return paging.cut("teams", rows, limit, lambda team: (team.id,))
-
-    async def resolve(self, ref: str) -> str:
-        """The id of the team that `ref` means; raises TeamNotFound or AmbiguousRef."""
-        ref = refs.canonical(ref)
-        missing = TeamNotFound(f"There is no team “{ref}”.", hint="See: scutum teams list")
-        return refs.choose(ref, await self._store.team_candidates(ref), missing)
-
-    async def get(self, ref: str) -> Team:
-        team = await self._store.team(await self.resolve(ref))
-        if team is None:
-            raise TeamNotFound(f"There is no team “{ref}”.", hint="See: scutum teams list")
-        return team
-
-    async def create(self, name: str, org: str | None = None) -> Team:
-        """Raises NameTaken when the org has a team of this name, OrgNotFound for an unknown org."""
-        org = refs.canonical(org or DEFAULT)
-        missing = OrgNotFound(f"There is no org “{org}”.", param="org")
-        org_id = refs.choose(org, await self._store.org_candidates(org), missing)
-        name, team_id = clean_name(name), new_id("team")
-        if not await self._store.insert_team(team_id, org_id, name):
-            raise NameTaken(f"There is a team “{name}” in this org already.", param="name")
-        team = await self.get(team_id)
-        self._changes.note("team.create", "team", team.id, org_id=team.org_id, after=plain(team))
-        return team
-
-    async def delete(self, ref: str) -> None:
-        """Deletes a team without live keys; its revoked and expired keys go with it, its spend stays."""
-        team = await self.get(ref)
-        if not await self._store.lock_team(team.id):
-            raise TeamNotFound(f"There is no team “{ref}”.")
-        if team.name == DEFAULT and team.org == DEFAULT:
-            raise TeamInUse("The master key is charged to the team “default”, so it stays.")
-        live = await self._store.live_keys(team.id)
-        if live:
-            shown = ", ".join(live[:10]) + (", …" if len(live) > 10 else "")
-            raise TeamInUse(f"Team “{team.name}” has live keys: {shown}.", hint="Revoke them first: scutum keys revoke")
-        gone = await self._store.delete_team(team.id)
-        for key_id in gone:
-            self._changes.note("key.delete", "key", key_id, org_id=team.org_id, before={"team": team.name})
-        self._changes.note("team.delete", "team", team.id, org_id=team.org_id, before=plain(team))
-
-
 class KeyService:
     def __init__(
         self, store: IdentityStore, teams: TeamService, changes: Changes, policy: KeyPolicy, clock: Clock
@@ -128,11 +50,9 @@ class KeyService:
         self._policy = policy
         self._clock = clock
 
-    async def page(self, limit: int, cursor: str | None, team: str | None = None) -> Page[Key]:
-        after = paging.decode("keys", cursor)
-        team_id = await self._teams.resolve(team) if team else None
-        rows = await self._store.keys(limit + 1, after[0] if after else None, team_id)
-        return paging.cut("keys", rows, limit, lambda key: (key.id,))
+    async def page(self, ask: Ask, team: str | None = None) -> Page[Key]:
+        found = {"team": await self._teams.resolve(team)} if team else {}
+        return await self._store.keys(msgspec.structs.replace(ask, filters={**ask.filters, **found}))
 
     async def get(self, ref: str) -> Key:
         """By id at once; else by name or short form. Raises KeyNotFound or AmbiguousRef."""
@@ -147,11 +67,13 @@ class KeyService:
 
     async def create(self, fields: Mapping[str, Any]) -> IssuedKey:
         """A new key out of the fields of the HTTP body; its plaintext is in the answer only."""
-        team = await self._teams.get(fields.get("team") or DEFAULT)
-        if not await self._store.hold_team(team.id):
-            raise TeamNotFound(f"There is no team “{team.name}”.", param="team")
-        name, key_id, plaintext = clean_name(fields["name"]), new_id("key"), crypto.new_key()
-        created = await self._store.insert_key(
+        team = await self._teams.hold(fields.get("team") or DEFAULT)
+        name, key_id, plaintext = (
+            await self._free_name(team.id, team.name, fields["name"]),
+            new_id("key"),
+            crypto.new_key(),
+        )
+        await self._store.insert_key(
             id=key_id,
             team_id=team.id,
             name=name,
@@ -164,12 +86,6 @@ class KeyService:
             metadata=_metadata(fields),
             expires_at=await self._expiry(fields),
         )
-        if not created:
-            raise NameTaken(
-                f"Team “{team.name}” has a key “{name}” already.",
-                param="name",
-                hint="Rotate that one, or take another name.",
-            )
         key = await self.get(key_id)
         self._changes.note("key.create", "key", key.id, org_id=key.org_id, after=plain(key))
         return IssuedKey(key, plaintext)
@@ -178,8 +94,8 @@ class KeyService:
         """Changes only the fields that are given; null clears one. Nothing is noted when nothing changes."""
         before = await self._live(ref)
         changed: dict[str, Any] = {}
-        if "name" in fields:
-            changed["name"] = clean_name(fields["name"])
+        if "name" in fields and names.canonical(fields["name"]) != before.name:
+            changed["name"] = await self._free_name(before.team_id, before.team, fields["name"], but=before.id)
         if "owner" in fields:
             changed["owner"] = fields["owner"]
         for field, parse in (("allowed_models", _models), ("allowed_routes", _routes), ("allowed_ips", _networks)):
@@ -192,8 +108,7 @@ class KeyService:
         after = msgspec.structs.replace(before, **changed)
         if after == before:
             return before
-        if not await self._store.update_key(after):
-            raise NameTaken(f"Team “{before.team}” has a key “{after.name}” already.", param="name")
+        await self._store.update_key(after)
         after = await self.get(before.id)
         self._changes.note("key.update", "key", after.id, org_id=after.org_id, before=plain(before), after=plain(after))
         return after
@@ -219,10 +134,24 @@ class KeyService:
         return IssuedKey(after, plaintext)
 
     async def _locked(self, ref: str) -> Key:
-        key = await self.get(ref)
-        if not await self._store.lock_key(key.id):
+        key = await self._store.lock_key((await self.get(ref)).id)
+        if key is None:
             raise KeyNotFound(f"There is no key “{ref}”.")
-        return await self.get(key.id)
+        self._changes.expect(key.updated_at)
+        return key
+
+    async def _free_name(self, team_id: str, team: str, name: str, *, but: str = "") -> str:
+        """The name as it is kept; raises NameTaken when a live key of the team has it, or looks the same."""
+        name = names.clean(name)
+        taken = await self._store.taken(team_id, name, but=but)
+        if taken is not None:
+            said = f"Team “{team}” has a key “{taken}” already"
+            raise NameTaken(
+                f"{said}." if taken == name else f"{said}, which looks the same.",
+                param="name",
+                hint="Rotate that one, or take another name.",
+            )
+        return name
 
     async def _live(self, ref: str) -> Key:
         key = await self._locked(ref)

@@ -38,6 +38,7 @@ class Limit(Struct, frozen=True, kw_only=True):
     burst: int | None
     on_failure: OnFailure
     created_at: dt.datetime
+    updated_at: dt.datetime
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -64,6 +65,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     on_failure: OnFailure
     zone: str
     created_at: dt.datetime
+    updated_at: dt.datetime
     soft_told: dt.datetime | None = None
     """The beginning of the last period in which an event told of the soft cap."""
 

@@ -3,12 +3,11 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, status
+from fastapi import APIRouter, Depends, Query, Request, status
 
 from scutum_server.infra.paging import Page
 from scutum_server.limits import models, schemas
 from scutum_server.limits.service import BudgetService, LimitService
-from scutum_server.schemas import Cursor, Limit
 
 router = APIRouter(tags=["limits"])
 
@@ -45,9 +44,9 @@ def _usd(nano: int) -> str:
 
 
 @router.get("/limits", response_model=schemas.RateLimitList)
-async def list_limits(limits: Limits, limit: Limit = 100, cursor: Cursor = None) -> Page[models.Limit]:
+async def list_limits(limits: Limits, query: Annotated[schemas.LimitQuery, Query()]) -> Page[models.Limit]:
     """Rate limits, oldest first."""
-    return await limits.page(limit, cursor)
+    return await limits.page(query.ask())
 
 
 @router.post("/limits", response_model=schemas.RateLimit, status_code=status.HTTP_201_CREATED)
@@ -75,9 +74,9 @@ async def delete_limit(limits: Limits, ref: str) -> None:
 
 
 @router.get("/budgets", response_model=schemas.BudgetList)
-async def list_budgets(budgets: Budgets, limit: Limit = 100, cursor: Cursor = None) -> Any:
+async def list_budgets(budgets: Budgets, query: Annotated[schemas.BudgetQuery, Query()]) -> Any:
     """Budgets, oldest first, with what is spent of each and left."""
-    page = await budgets.page(limit, cursor)
+    page = await budgets.page(query.ask())
     return {"items": [_shown(found) for found in page.items], "next": page.next}
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from scutum_server.schemas import Answer, Body, Time
+from scutum_server.schemas import SORT, Answer, Body, Filter, ListQuery, Time
 
 Ref = Annotated[str, Field(min_length=1, max_length=200)]
 Rate = Annotated[int, Field(ge=1, le=10**12)]
@@ -20,6 +20,31 @@ OutputTokens = Annotated[
 LimitScope = Literal["global", "team", "key", "user", "model", "team+model"]
 BudgetScope = Literal["global", "org", "unit", "team", "key", "user"]
 Period = Literal["day", "week", "month"]
+
+
+TargetRef = Annotated[str | None, Field(max_length=200, description="Id or name.")]
+
+
+class LimitQuery(ListQuery):
+    sort: Annotated[Literal["created_at", "-created_at", "scope", "-scope"], Field(description=SORT)] = "created_at"
+    scope: LimitScope | None = None
+    team: TargetRef = None
+    key: TargetRef = None
+    user: Filter = None
+    model: Filter = None
+
+
+class BudgetQuery(ListQuery):
+    sort: Annotated[
+        Literal["created_at", "-created_at", "scope", "-scope", "amount_usd", "-amount_usd"], Field(description=SORT)
+    ] = "created_at"
+    scope: BudgetScope | None = None
+    period: Period | None = None
+    org: TargetRef = None
+    unit: TargetRef = None
+    team: TargetRef = None
+    key: TargetRef = None
+    user: Filter = None
 
 
 class LimitCreate(Body):
@@ -70,6 +95,7 @@ class RateLimit(Answer):
     burst: int | None
     on_failure: Literal["open", "closed"]
     created_at: Time
+    updated_at: Time
 
 
 class RateLimitList(Answer):
@@ -127,6 +153,7 @@ class Budget(Answer):
     since: Annotated[Time, Field(description="When the running period began.")]
     until: Time
     created_at: Time
+    updated_at: Time
 
 
 class BudgetList(Answer):

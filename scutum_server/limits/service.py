@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
-from scutum_server.infra import paging, refs
+from scutum_server.errors import Forbidden
+from scutum_server.infra import refs
 from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 from scutum_server.infra.windows import bounds
 from scutum_server.limits.models import (
@@ -66,15 +68,33 @@ async def _target(store: LimitStore, fields: Mapping[str, Any]) -> dict[str, Any
                 raise TargetNotFound(f"There is no model “{value}”.", param=name, hint="See: scutum models list")
             columns["model"] = value
         else:
-            ref = refs.canonical(value)
-            hint = f"See: scutum {name}s list" if name in {"team", "key"} else None
-            missing = TargetNotFound(f"There is no {name} “{ref}”.", param=name, hint=hint)
-            found = refs.choose(ref, await store.candidates(name, ref), missing)
+            found = await _find(store, name, value)
             columns["org_id"] = await store.org_of(name, found)
             if columns["org_id"] is None:
-                raise missing
+                raise _missing(name, value)
             columns[f"{name}_id"] = found
+    if store.bound and columns["org_id"] is None:
+        raise Forbidden(
+            f"The scope {scope} is about all orgs, and this session is bound to one.",
+            hint="Ask somebody whose account is for the whole install.",
+        )
     return columns
+
+
+def _missing(kind: str, ref: str) -> TargetNotFound:
+    return TargetNotFound(f"There is no {kind} “{ref}”.", param=kind, hint=f"See: scutum {kind}s list")
+
+
+async def _find(store: LimitStore, kind: str, ref: str) -> str:
+    """The id of the org, unit, team or key that `ref` means; raises TargetNotFound or AmbiguousRef."""
+    ref = refs.canonical(ref)
+    return refs.choose(ref, await store.candidates(kind, ref), _missing(kind, ref))
+
+
+async def _resolved(store: LimitStore, ask: Ask, kinds: tuple[str, ...]) -> Ask:
+    """The same with ids for what these filters name."""
+    found = {kind: await _find(store, kind, ask.filters[kind]) for kind in kinds if kind in ask.filters}
+    return msgspec.structs.replace(ask, filters={**ask.filters, **found})
 
 
 class LimitService:
@@ -82,10 +102,9 @@ class LimitService:
         self._store = store
         self._changes = changes
 
-    async def page(self, limit: int, cursor: str | None) -> Page[Limit]:
-        after = paging.decode("limits", cursor)
-        rows = await self._store.limits(limit + 1, after[0] if after else None)
-        return paging.cut("limits", rows, limit, lambda row: (row.id,))
+    async def page(self, ask: Ask) -> Page[Limit]:
+        """Those for a team or a key are asked for by its id or name."""
+        return await self._store.limits(await _resolved(self._store, ask, ("team", "key")))
 
     async def get(self, ref: str) -> Limit:
         """By id or short form; raises LimitNotFound or AmbiguousRef."""
@@ -119,6 +138,7 @@ class LimitService:
         if after == before:
             return before
         await self._store.update_limit(after)
+        after = await self.get(before.id)
         self._changes.note(
             "limit.update", "limit", after.id, org_id=after.org_id, before=plain(before), after=plain(after)
         )
@@ -130,10 +150,11 @@ class LimitService:
         self._changes.note("limit.delete", "limit", limit.id, org_id=limit.org_id, before=plain(limit))
 
     async def _locked(self, ref: str) -> Limit:
-        limit = await self.get(ref)
-        if not await self._store.lock("limit", limit.id):
+        limit = await self._store.lock_limit((await self.get(ref)).id)
+        if limit is None:
             raise LimitNotFound(f"There is no limit “{ref}”.")
-        return await self.get(limit.id)
+        self._changes.expect(limit.updated_at)
+        return limit
 
 
 def _some_rate(rates: Mapping[str, int | None]) -> None:
@@ -147,10 +168,9 @@ class BudgetService:
         self._changes = changes
         self._clock = clock
 
-    async def page(self, limit: int, cursor: str | None) -> Page[BudgetStatus]:
-        after = paging.decode("budgets", cursor)
-        rows = await self._store.budgets(limit + 1, after[0] if after else None)
-        page = paging.cut("budgets", rows, limit, lambda row: (row.id,))
+    async def page(self, ask: Ask) -> Page[BudgetStatus]:
+        """Those for an org, a unit, a team or a key are asked for by its id or name."""
+        page = await self._store.budgets(await _resolved(self._store, ask, ("org", "unit", "team", "key")))
         return Page([await self._status(budget) for budget in page.items], page.next)
 
     async def get(self, ref: str) -> BudgetStatus:
@@ -183,6 +203,7 @@ class BudgetService:
         after = msgspec.structs.replace(before, **changed)
         if after != before:
             await self._store.update_budget(after)
+            after = await self._find(before.id)
             self._changes.note(
                 "budget.update", "budget", after.id, org_id=after.org_id, before=plain(before), after=plain(after)
             )
@@ -201,10 +222,11 @@ class BudgetService:
         return found
 
     async def _locked(self, ref: str) -> Budget:
-        budget = await self._find(ref)
-        if not await self._store.lock("budget", budget.id):
+        budget = await self._store.lock_budget((await self._find(ref)).id)
+        if budget is None:
             raise BudgetNotFound(f"There is no budget “{ref}”.")
-        return await self._find(budget.id)
+        self._changes.expect(budget.updated_at)
+        return budget
 
     async def _status(self, budget: Budget) -> BudgetStatus:
         start, end = bounds(budget.period, budget.zone, int(self._clock().timestamp() * 1000))

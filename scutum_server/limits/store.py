@@ -5,23 +5,40 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 
 from scutum_server.errors import Unavailable
+from scutum_server.infra import listing, refs
 from scutum_server.infra.db import Connection
+from scutum_server.infra.listing import Ask, Listing, Sort
+from scutum_server.infra.paging import Page
 from scutum_server.infra.refs import Candidate
 from scutum_server.infra.store import Store
 from scutum_server.limits.models import RATES, Budget, Limit, Spend
 
-LIMITS = """
-SELECT l.id, l.scope, l.org_id, t.name AS team, l.team_id, k.name AS key, l.key_id, l.user_name AS user, l.model, l.rpm,
-    l.tpm, l.rpd, l.tpd, l.concurrency, l.burst, l.on_failure, l.created_at
-FROM limits l LEFT JOIN teams t ON t.id = l.team_id LEFT JOIN api_keys k ON k.id = l.key_id
-WHERE (%(id)s::text IS NULL OR l.id = %(id)s) AND (%(after)s::text IS NULL OR l.id > %(after)s)
-ORDER BY l.id LIMIT %(limit)s
+_LIMIT: Final = """
+l.id, l.scope, l.org_id, t.name AS team, l.team_id, k.name AS key, l.key_id, l.user_name AS user, l.model, l.rpm,
+    l.tpm, l.rpd, l.tpd, l.concurrency, l.burst, l.on_failure, l.created_at, l.updated_at
 """
+_LIMIT_FROM: Final = "limits l LEFT JOIN teams t ON t.id = l.team_id LEFT JOIN api_keys k ON k.id = l.key_id"
+LIMITS: Final = Listing(
+    "limits",
+    columns=_LIMIT,
+    source=_LIMIT_FROM,
+    id="l.id",
+    scope="l.org_id = %(scope)s",
+    sorts={"created_at": Sort("l.id"), "scope": listing.by_text("l.scope")},
+    filters={
+        "scope": listing.exact("l.scope"), "team": listing.exact("l.team_id"), "key": listing.exact("l.key_id"),
+        "user": listing.exact("l.user_name"), "model": listing.exact("l.model"),
+    },
+)  # fmt: skip
+LIMIT_GET: Final = f"""
+SELECT {_LIMIT} FROM {_LIMIT_FROM} WHERE l.id = %(id)s AND (%(scope)s::text IS NULL OR l.org_id = %(scope)s)
+"""
+LIMIT_LOCK: Final = f"{LIMIT_GET} FOR UPDATE OF l"
 LIMIT_INSERT = """
 INSERT INTO limits (id, scope, org_id, team_id, key_id, user_name, model, rpm, tpm, rpd, tpd, concurrency, burst,
     on_failure)
@@ -31,19 +48,39 @@ ON CONFLICT DO NOTHING RETURNING id
 """
 LIMIT_UPDATE = """
 UPDATE limits SET rpm = %(rpm)s, tpm = %(tpm)s, rpd = %(rpd)s, tpd = %(tpd)s, concurrency = %(concurrency)s,
-    burst = %(burst)s, on_failure = %(on_failure)s, updated_at = now()
+    burst = %(burst)s, on_failure = %(on_failure)s, updated_at = clock_timestamp()
 WHERE id = %(id)s
 """
-BUDGETS = """
-SELECT b.id, b.scope, o.name AS org, b.org_id, u.name AS unit, b.unit_id, t.name AS team, b.team_id, k.name AS key,
+_BUDGET: Final = """
+b.id, b.scope, o.name AS org, b.org_id, u.name AS unit, b.unit_id, t.name AS team, b.team_id, k.name AS key,
     b.key_id, b.user_name AS user, b.period, b.amount_nano_usd, b.soft_percent, b.output_tokens, b.on_failure,
     coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone, b.created_at,
-    b.soft_told
-FROM budgets b LEFT JOIN orgs o ON o.id = b.org_id LEFT JOIN units u ON u.id = b.unit_id
-    LEFT JOIN teams t ON t.id = b.team_id LEFT JOIN api_keys k ON k.id = b.key_id
-WHERE (%(id)s::text IS NULL OR b.id = %(id)s) AND (%(after)s::text IS NULL OR b.id > %(after)s)
-ORDER BY b.id LIMIT %(limit)s
+    b.updated_at, b.soft_told
 """
+_BUDGET_FROM: Final = """
+budgets b LEFT JOIN orgs o ON o.id = b.org_id LEFT JOIN units u ON u.id = b.unit_id
+    LEFT JOIN teams t ON t.id = b.team_id LEFT JOIN api_keys k ON k.id = b.key_id
+"""
+BUDGETS: Final = Listing(
+    "budgets",
+    columns=_BUDGET,
+    source=_BUDGET_FROM,
+    id="b.id",
+    scope="b.org_id = %(scope)s",
+    sorts={
+        "created_at": Sort("b.id"), "scope": listing.by_text("b.scope"),
+        "amount_usd": Sort("b.amount_nano_usd", "bigint"),
+    },
+    filters={
+        "scope": listing.exact("b.scope"), "period": listing.exact("b.period"), "org": listing.exact("b.org_id"),
+        "unit": listing.exact("b.unit_id"), "team": listing.exact("b.team_id"), "key": listing.exact("b.key_id"),
+        "user": listing.exact("b.user_name"),
+    },
+)  # fmt: skip
+BUDGET_GET: Final = f"""
+SELECT {_BUDGET} FROM {_BUDGET_FROM} WHERE b.id = %(id)s AND (%(scope)s::text IS NULL OR b.org_id = %(scope)s)
+"""
+BUDGET_LOCK: Final = f"{BUDGET_GET} FOR UPDATE OF b"
 BUDGET_INSERT = """
 INSERT INTO budgets (id, scope, org_id, unit_id, team_id, key_id, user_name, period, amount_nano_usd, soft_percent,
     output_tokens, on_failure)
@@ -53,55 +90,23 @@ ON CONFLICT DO NOTHING RETURNING id
 """
 BUDGET_UPDATE = """
 UPDATE budgets SET amount_nano_usd = %(amount_nano_usd)s, soft_percent = %(soft_percent)s,
-    output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = now()
+    output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = clock_timestamp()
 WHERE id = %(id)s
 """
 SOFT_TOLD = """
 UPDATE budgets SET soft_told = %(since)s WHERE id = %(id)s AND soft_told IS DISTINCT FROM %(since)s RETURNING id
 """
-LOCK: dict[str, LiteralString] = {
-    "limit": "SELECT id FROM limits WHERE id = %(id)s FOR UPDATE",
-    "budget": "SELECT id FROM budgets WHERE id = %(id)s FOR UPDATE",
-}
 DELETE: dict[str, LiteralString] = {
     "limit": "DELETE FROM limits WHERE id = %(id)s RETURNING id",
     "budget": "DELETE FROM budgets WHERE id = %(id)s RETURNING id",
 }
 CANDIDATES: dict[str, LiteralString] = {
-    "limit": """
-SELECT id, id AS name, scope AS label FROM limits
-WHERE id = %(ref)s OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, id LIMIT 11
-""",
-    "budget": """
-SELECT id, id AS name, scope || ', by the ' || period AS label FROM budgets
-WHERE id = %(ref)s OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, id LIMIT 11
-""",
-    "org": """
-SELECT id, name, 'org ' || name AS label FROM orgs
-WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
-    OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
-""",
-    "unit": """
-SELECT id, name, 'unit ' || name AS label FROM units
-WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
-    OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
-""",
-    "team": """
-SELECT id, name, 'team ' || name AS label FROM teams
-WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
-    OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
-""",
-    "key": """
-SELECT id, name, 'key ' || name AS label, revoked_at IS NULL AS live FROM api_keys
-WHERE id = %(ref)s OR name = %(ref)s OR starts_with(id, %(part)s::text)
-    OR right(id, length(%(part)s::text)) = %(part)s::text
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, revoked_at IS NULL DESC, id LIMIT 11
-""",
+    "limit": refs.query("limits", label="c.scope", name=None, org="org_id"),
+    "budget": refs.query("budgets", label="c.scope || ', by the ' || c.period", name=None, org="org_id"),
+    "org": refs.query("orgs", label="'org ' || c.name", org="id"),
+    "unit": refs.query("units", label="'unit ' || c.name", org="org_id"),
+    "team": refs.query("teams", label="'team ' || c.name", org="org_id"),
+    "key": refs.query("api_keys", label="'key ' || c.name", org="org_id", live="revoked_at IS NULL"),
 }
 ORG_OF: dict[str, LiteralString] = {
     "org": "SELECT id AS org_id FROM orgs WHERE id = %(id)s FOR SHARE",
@@ -215,18 +220,25 @@ class LimitStore(Store):
     async def has_model(self, name: str) -> bool:
         return bool(await self._rows(MODEL, {"name": name}))
 
-    async def lock(self, kind: str, object_id: str) -> bool:
-        return bool(await self._rows(LOCK[kind], {"id": object_id}))
+    async def lock_limit(self, limit_id: str) -> Limit | None:
+        """The limit, which nobody else can change until the transaction ends; None when it is gone."""
+        row = await self._row(LIMIT_LOCK, {"id": limit_id})
+        return Limit(**row) if row else None
+
+    async def lock_budget(self, budget_id: str) -> Budget | None:
+        """The budget, which nobody else can change until the transaction ends; None when it is gone."""
+        row = await self._row(BUDGET_LOCK, {"id": budget_id})
+        return Budget(**row) if row else None
 
     async def delete(self, kind: str, object_id: str) -> None:
         await self._conn.execute(DELETE[kind], {"id": object_id})
 
-    async def limits(self, limit: int, after: str | None) -> list[Limit]:
-        return [Limit(**row) for row in await self._rows(LIMITS, {"id": None, "limit": limit, "after": after})]
+    async def limits(self, ask: Ask) -> Page[Limit]:
+        return await self._page(LIMITS, ask, lambda row: Limit(**row))
 
     async def limit(self, limit_id: str) -> Limit | None:
-        rows = await self._rows(LIMITS, {"id": limit_id, "limit": 1, "after": None})
-        return Limit(**rows[0]) if rows else None
+        row = await self._row(LIMIT_GET, {"id": limit_id})
+        return Limit(**row) if row else None
 
     async def insert_limit(self, **fields: Any) -> bool:
         """False when the target has a limit already."""
@@ -236,12 +248,12 @@ class LimitStore(Store):
         fields = {name: getattr(limit, name) for name in (*RATES, "id", "on_failure")}
         await self._conn.execute(LIMIT_UPDATE, fields)
 
-    async def budgets(self, limit: int, after: str | None) -> list[Budget]:
-        return [Budget(**row) for row in await self._rows(BUDGETS, {"id": None, "limit": limit, "after": after})]
+    async def budgets(self, ask: Ask) -> Page[Budget]:
+        return await self._page(BUDGETS, ask, lambda row: Budget(**row))
 
     async def budget(self, budget_id: str) -> Budget | None:
-        rows = await self._rows(BUDGETS, {"id": budget_id, "limit": 1, "after": None})
-        return Budget(**rows[0]) if rows else None
+        row = await self._row(BUDGET_GET, {"id": budget_id})
+        return Budget(**row) if row else None
 
     async def insert_budget(self, **fields: Any) -> bool:
         """False when the target has a budget for this period already."""

@@ -11,6 +11,7 @@ from scutum_server.errors import Unavailable
 from scutum_server.events import store as events
 from scutum_server.events.models import BudgetSoft, Event
 from scutum_server.infra.db import Connection, connect
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.tasks import Heed
 from scutum_server.infra.windows import bounds
 from scutum_server.limits.models import Budget, BudgetStatus
@@ -41,13 +42,15 @@ class SoftCaps:
 
     async def once(self) -> int:
         """How many budgets have passed their soft cap since the last look; raises Unavailable."""
-        told, after, now = 0, None, int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        told, now = 0, int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        cursor: str | None = ""
         with unavailable_on_error():
             connection = await connect(self._database, name="worker-budgets")
             try:
-                while page := await LimitStore(connection).budgets(_PAGE, after):
-                    after = page[-1].id
-                    for budget in page:
+                while cursor is not None:
+                    page = await LimitStore(connection).budgets(Ask(limit=_PAGE, cursor=cursor))
+                    cursor = page.next
+                    for budget in page.items:
                         told += await _look(connection, budget, now)
             finally:
                 await connection.close()

@@ -130,6 +130,7 @@ async def test_a_model_is_made_changed_and_deleted(admin: Admin) -> None:
     price = {"input_nano": 250, "output_nano": 2000, "cached_nano": None}
     changed = await admin.call("PATCH", path, json={"price": price, "upstream_model": "llama", "name": "llama"})
     renamed = {"upstream_model": "llama", "name": "llama", "price_source": "operator"}
+    renamed |= {"updated_at": changed.json()["updated_at"]}
     assert changed.json() == model | {"price": price} | renamed
     (row,) = admin.sql("SELECT settings FROM deployments WHERE name = 'llama'")
     assert row["settings"] == {"kind": "chat", "price": price}

@@ -15,7 +15,9 @@ async def test_a_limit_from_creation_to_deletion(admin: Admin, unique: str) -> N
     assert await admin.get(f"/limits/{made['id'][:-1]}") == made
     assert made in (await admin.get("/limits"))["items"]
     changed = await admin.call("PATCH", f"/limits/{made['id']}", json={"rpm": None, "burst": 20, "on_failure": "open"})
-    assert changed.json() == made | {"rpm": None, "burst": 20, "on_failure": "open"}
+    now = {"updated_at": changed.json()["updated_at"]}
+    assert changed.json() == made | {"rpm": None, "burst": 20, "on_failure": "open"} | now
+    assert now["updated_at"] > made["updated_at"]
     assert admin.config("limit", made["id"]) == 2
     assert (await admin.call("DELETE", f"/limits/{made['id']}")).status_code == 204
     await admin.fails("GET", f"/limits/{made['id']}", 404, "limit_not_found")
