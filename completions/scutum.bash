@@ -1,7 +1,7 @@
 # Completion of scutum's commands. Generated: scutum completions bash prints it.
 _scutum_verbs() {
   case "$1" in
-    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys limits budgets settings maintenance login logout context' ;;
+    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys limits budgets settings license maintenance login logout context' ;;
     config) printf '%b\n' 'path show' ;;
     providers) printf '%b\n' 'list show add update delete presets test sim keys' ;;
     'providers keys') printf '%b\n' 'list add remove' ;;
@@ -12,6 +12,8 @@ _scutum_verbs() {
     limits) printf '%b\n' 'list show create update delete' ;;
     budgets) printf '%b\n' 'list show create update delete' ;;
     settings) printf '%b\n' 'list get set' ;;
+    license) printf '%b\n' 'status activate history issue authority' ;;
+    'license authority') printf '%b\n' 'create show' ;;
     maintenance) printf '%b\n' 'on off status' ;;
     context) printf '%b\n' 'list use add delete' ;;
   esac
@@ -85,6 +87,14 @@ _scutum_flags() {
     'settings list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings get') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings set') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    license) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license status') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license activate') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license history') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license issue') printf '%b\n' '--tier --email --company --days --customer --feature --out --authority -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license authority') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license authority create') printf '%b\n' '--name --trust --authority --home --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'license authority show') printf '%b\n' '--authority -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     maintenance) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance on') printf '%b\n' '--retry-after --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance off') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -394,6 +404,38 @@ _scutum_value() {
     'settings get --context') echo @contexts ;;
     'settings set -o'|'settings set --output') echo 'table json yaml csv' ;;
     'settings set --context') echo @contexts ;;
+    'license -o'|'license --output') echo 'table json yaml csv' ;;
+    'license --context') echo @contexts ;;
+    'license status -o'|'license status --output') echo 'table json yaml csv' ;;
+    'license status --context') echo @contexts ;;
+    'license activate -o'|'license activate --output') echo 'table json yaml csv' ;;
+    'license activate --context') echo @contexts ;;
+    'license history --columns') echo @none ;;
+    'license history --sort') echo @none ;;
+    'license history --filter') echo @none ;;
+    'license history --limit') echo @none ;;
+    'license history -o'|'license history --output') echo 'table json yaml csv' ;;
+    'license history --context') echo @contexts ;;
+    'license issue --tier') echo 'trial team business enterprise' ;;
+    'license issue --email') echo @none ;;
+    'license issue --company') echo @none ;;
+    'license issue --days') echo @none ;;
+    'license issue --customer') echo @none ;;
+    'license issue --feature') echo @none ;;
+    'license issue --out') echo @files ;;
+    'license issue --authority') echo @files ;;
+    'license issue -o'|'license issue --output') echo 'table json yaml csv' ;;
+    'license issue --context') echo @contexts ;;
+    'license authority -o'|'license authority --output') echo 'table json yaml csv' ;;
+    'license authority --context') echo @contexts ;;
+    'license authority create --name') echo @none ;;
+    'license authority create --authority') echo @files ;;
+    'license authority create --home') echo @files ;;
+    'license authority create -o'|'license authority create --output') echo 'table json yaml csv' ;;
+    'license authority create --context') echo @contexts ;;
+    'license authority show --authority') echo @files ;;
+    'license authority show -o'|'license authority show --output') echo 'table json yaml csv' ;;
+    'license authority show --context') echo @contexts ;;
     'maintenance -o'|'maintenance --output') echo 'table json yaml csv' ;;
     'maintenance --context') echo @contexts ;;
     'maintenance on --retry-after') echo @none ;;
@@ -457,6 +499,7 @@ _scutum_argument() {
     'budgets delete'' '*) echo @budgets ;;
     'settings get'' '*) echo @settings ;;
     'settings set'' '*) echo @settings ;;
+    'license activate'' '*) echo @files ;;
     'context use'' '*) echo @contexts ;;
     'context delete'' '*) echo @contexts ;;
   esac

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "limits": ("scutum_cli.commands.limits", "app", SERVER, "Rate limits: requests, tokens and concurrency."),
     "budgets": ("scutum_cli.commands.budgets", "app", SERVER, "What may be spent in a day, week or month."),
     "settings": ("scutum_cli.commands.settings", "app", SERVER, "The server's own settings."),
+    "license": ("scutum_cli.commands.license", "app", SERVER, "What this install is licensed for."),
     "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),
     "login": ("scutum_cli.commands.session", "login_app", SERVER, "Log in to the context's server."),
     "logout": ("scutum_cli.commands.session", "logout_app", SERVER, "Forget the context's session."),
@@ -126,6 +127,7 @@ def run() -> int:
         grammar.equip(command, server=True)
         returned = command.main(prog_name="scutum", standalone_mode=False)
         code = returned if isinstance(returned, int) else errors.OK
+        _remind()
         if code == errors.INTERRUPTED:
             # Typer turns Ctrl-C into this exit code by itself.
             output.complain("interrupted")
@@ -156,11 +158,27 @@ def run() -> int:
         return output.fail(_unexpected(error))
 
 
+def _remind() -> None:
+    """Of the licence, where a server was talked to; what that takes is not loaded otherwise."""
+    reminder: Any = sys.modules.get("scutum_cli.client.reminder")
+    client = reminder.due() if reminder is not None else None
+    if client is None:
+        return
+    sys.stdout.flush()
+    found = reminder.ask(client)
+    if found is not None:
+        from scutum_cli.render import licenses
+
+        words = licenses.reminder(found)
+        if words is not None:
+            output.say(output.paint("licence: ", "yellow", err=True) + words)
+
+
 def _aimed(hint: str | None) -> str | None:
     """The hint's commands for the gateway that --context named, where they talk to one."""
     if not hint or not output.style.context or "--context" in hint:
         return hint
-    talk = r"(?:chat|usage|login|logout)\b|(?:providers|models|aliases|teams|keys|settings)\b(?: [a-z]+)?"
+    talk = r"(?:chat|usage|login|logout)\b|(?:providers|models|aliases|teams|keys|settings|license)\b(?: [a-z]+)?"
     return re.sub(rf"\bscutum ({talk})", rf"scutum \1 --context {output.style.context}", hint)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from scutum_cli import settings
+from scutum_cli.client import reminder
 from scutum_cli.client.http import AdminClient, segment
 
 if TYPE_CHECKING:
@@ -151,6 +152,15 @@ class Api:
     def set_setting(self, key: str, body: types.SettingPut) -> types.Setting:
         return cast("types.Setting", self.client.put(f"{V1}/settings/{segment(key)}", body))
 
+    def license(self) -> types.License:
+        return cast("types.License", self.client.public(f"{V1}/license"))
+
+    def activate_license(self, body: types.LicenseActivate) -> types.License:
+        return cast("types.License", self.client.post(f"{V1}/license/activate", body))
+
+    def license_history(self, limit: int | None = None) -> Page[types.LicenseActivation]:
+        return cast("Page[types.LicenseActivation]", self._list("license/history", limit))
+
     def usage(self, *, by: str | None, since: str | None, until: str | None, limit: int | None) -> types.UsageReport:
         """Requests, tokens and cost per group, dearest first, with the totals over all groups."""
         path = f"{V1}/usage"
@@ -197,4 +207,6 @@ def _size(limit: int | None, have: int) -> int:
 
 def connect() -> Api:
     """The admin API of the current context."""
-    return Api(AdminClient(settings.load().current))
+    client = AdminClient(settings.load().current)
+    reminder.watch(client)
+    return Api(client)

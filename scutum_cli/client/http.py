@@ -86,6 +86,8 @@ class AdminClient:
 
     def __init__(self, context: Context, *, seconds: float = ANSWER_SECONDS) -> None:
         self.context = context
+        self.talked = False
+        """Whether the server has answered as it should, once at least."""
         self._connection = Connection(context.admin_url, seconds=seconds)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -113,6 +115,13 @@ class AdminClient:
             self._forget_token()
             raise self._not_logged_in("The session has expired.", _request_id(answer))
         return self._parsed(answer)
+
+    def public(self, path: str, *, seconds: float | None = None) -> Any:
+        """`GET` of what needs no session."""
+        if seconds is not None:
+            self._connection.close()
+            self._connection.seconds = seconds
+        return self._parsed(self._exchange("GET", path, None, None, None))
 
     def health(self) -> tuple[int, Any]:
         """`GET /health` without a session: the status (200, or 503 when degraded) and the document."""
@@ -184,6 +193,7 @@ class AdminClient:
 
     def _parsed(self, answer: Answer) -> Any:
         if 200 <= answer.status < 300:
+            self.talked = True
             return self._json(answer) if answer.body else None
         problem = self._json(answer)
         if not isinstance(problem, dict) or not isinstance(problem.get("code"), str):

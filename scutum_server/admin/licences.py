@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Final
 
 import msgspec
 
@@ -18,8 +17,6 @@ from scutum_server.licensing.service import Clock, LicenceService, current
 from scutum_server.licensing.store import LicenceStore
 from scutum_server.licensing.trust import Trust
 
-FRESH_S: Final = 1.0
-"""Answers younger than this are given again: anybody may ask."""
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +27,7 @@ class LicenceDesk:
         self._key = key
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._at = float("-inf")
+        self._asked_at = float("-inf")
         self._last: Licence | None = None
         self._refused: str | None = None
         self._open = asyncio.Event()
@@ -57,16 +54,19 @@ class LicenceDesk:
         _log.info("licence activated from LICENSE_KEY", extra={"tier": licence.tier})
 
     async def look(self) -> Licence:
-        """The licence in force, not older than FRESH_S. Raises Unavailable."""
+        """The licence in force now; however many ask at once, the database is asked once. Raises Unavailable."""
         if not self._open.is_set():
             raise Unavailable("The control plane is starting.", code="starting", hint="Try again in a second.")
+        came = time.monotonic()
         async with self._lock:
-            if self._last is None or time.monotonic() - self._at >= FRESH_S:
+            # Who came after the question was put must not get what may have been true before.
+            if self._last is None or self._asked_at < came:
+                self._asked_at = time.monotonic()
                 async with transaction(self._pool) as conn:
                     found = await current(conn, self.trust, self._clock())
                 if not found.present and self._refused is not None:
                     found = msgspec.structs.replace(found, error=f"LICENSE_KEY is refused: {self._refused}")
-                self._last, self._at = found, time.monotonic()
+                self._last = found
             return self._last
 
     async def keep(self) -> None:

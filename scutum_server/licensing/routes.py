@@ -16,7 +16,7 @@ public = APIRouter(tags=["license"])
 
 class Desk(Protocol):
     async def look(self) -> models.Licence:
-        """The licence in force, not older than a second; cheap to ask for often."""
+        """The licence in force now; cheap to ask for often."""
 
 
 async def _service(request: Request) -> LicenceService:

@@ -37,16 +37,12 @@ async def licensed(
 
 
 async def shown(admin: Admin, **wanted: object) -> dict:
-    """What anybody is told, once the answer that may be a second old has been replaced."""
-    deadline = time.monotonic() + 5
-    while True:
-        answer = await admin.http.get(API + "/license", headers={"authorization": ""})
-        assert answer.status_code == 200, answer.text
-        body = answer.json()
-        if all(body[name] == value for name, value in wanted.items()):
-            return body
-        assert time.monotonic() < deadline, body
-        await asyncio.sleep(0.05)
+    """What anybody is told."""
+    answer = await admin.http.get(API + "/license", headers={"authorization": ""})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert {name: body[name] for name in wanted} == wanted
+    return body
 
 
 async def activate(admin: Admin, token: str) -> httpx.Response:
@@ -184,7 +180,7 @@ async def test_the_answer_is_cheap_however_often_it_is_asked_for(licensed: Admin
     for _ in range(20):
         await asyncio.gather(*(licensed.http.get(API + "/license") for _ in range(20)))
         asked += 20
-    assert stats()["requests_num"] - before < asked / 10
+    assert stats()["requests_num"] - before < asked / 5
 
 
 async def test_when_it_ends_is_told_in_utc(licensed: Admin, authority: Authority) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.licences import Authority
 from tests.fixtures.servers import Postgres, Valkey, free_port, running_valkey, wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +61,7 @@ class Cli:
 
     def environment(self, extra: dict[str, str] | None = None) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCUTUM_", "NO_COLOR"))}
-        return {**kept, "XDG_CONFIG_HOME": str(self.config), "COLUMNS": "80", **self.env, **(extra or {})}
+        return {**kept, "XDG_CONFIG_HOME": str(self.config), "XDG_CACHE_HOME": str(self.config / "cache"), "COLUMNS": "80", **self.env, **(extra or {})}
 
     @property
     def contexts_file(self) -> Path:
@@ -84,6 +85,7 @@ class Gateway:
     proxy_url: str
     master_key: str
     home: Path
+    authority: Authority
 
     def context(self, name: str = "local", **more) -> dict:
         return {"name": name, "admin_url": self.admin_url, "proxy_url": self.proxy_url, **more}
@@ -115,7 +117,7 @@ def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iter
     (home / "config").mkdir(parents=True)
     (home / "spill").mkdir()
     name = postgres.clone()
-    database = postgres.app(name)
+    database, authority = postgres.app(name), Authority()
     admin_port, proxy_port, master_key = free_port(), free_port(), "sk-scutum-" + secrets.token_urlsafe(32)
     (home / "config" / ".env").write_text(f"# secrets\nSCUTUM_API_KEY={master_key}\n")
     env = {
@@ -136,8 +138,11 @@ def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iter
         "SCUTUM_PROXY_PORT": str(proxy_port),
         "SCUTUM_PROXY_URL": f"http://127.0.0.1:{proxy_port}",
         "SCUTUM_SPILL_DIR": str(home / "spill"),
+        # Licensed, so that no command has anything to remind of.
+        "SCUTUM_LICENSE_TRUST": str(authority.trusted(home / "config")),
+        "LICENSE_KEY": authority.issue(tier="enterprise"),
     }
-    gateway = Gateway(f"http://127.0.0.1:{admin_port}", f"http://127.0.0.1:{proxy_port}", master_key, home)
+    gateway = Gateway(f"http://127.0.0.1:{admin_port}", f"http://127.0.0.1:{proxy_port}", master_key, home, authority)
     with ExitStack() as stack:
         stack.callback(postgres.drop, name)
         stack.enter_context(_process("admin", env, directory / "admin.log", admin_port))
