@@ -173,6 +173,8 @@ class MigrateSettings:
     app_user: str
     app_password: str = field(repr=False)
     external: bool = False
+    archiver_password: str | None = field(default=None, repr=False)
+    """None: the archiver's role cannot log in, and nothing is archived."""
 
 
 def _database(env: _Env, user_var: str, password_var: str, default_user: str) -> DatabaseSettings:
@@ -375,7 +377,12 @@ def migrate_settings(environ: Mapping[str, str] = os.environ) -> MigrateSettings
             password=env.secret("POSTGRES_OWNER_PASSWORD"),
         )
         return MigrateSettings(
-            owner, superuser, env.text("POSTGRES_USER", "scutum_app"), env.secret("POSTGRES_PASSWORD"), external=True
+            owner,
+            superuser,
+            env.text("POSTGRES_USER", "scutum_app"),
+            env.secret("POSTGRES_PASSWORD"),
+            external=True,
+            archiver_password=env.optional("POSTGRES_ARCHIVER_PASSWORD"),
         )
     if environ.get("POSTGRES_SUPERUSER_PASSWORD"):
         base = _database(env, "POSTGRES_SUPERUSER", "POSTGRES_SUPERUSER_PASSWORD", "postgres")
@@ -385,4 +392,5 @@ def migrate_settings(environ: Mapping[str, str] = os.environ) -> MigrateSettings
         superuser=superuser,
         app_user=env.text("POSTGRES_USER", "scutum_app"),
         app_password=env.secret("POSTGRES_PASSWORD"),
+        archiver_password=env.optional("POSTGRES_ARCHIVER_PASSWORD"),
     )

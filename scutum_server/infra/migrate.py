@@ -18,7 +18,8 @@ from scutum_server.errors import ScutumError
 from scutum_server.settings import DatabaseSettings, MigrateSettings
 
 _LOCK = 0x5C07_0B1E
-_ROLES = ("scutum_owner", "scutum_app", "scutum_archiver")
+_ARCHIVER = "scutum_archiver"
+_ROLES = ("scutum_owner", "scutum_app", _ARCHIVER)
 
 
 class MigrationError(ScutumError):
@@ -53,7 +54,9 @@ def prepare_cluster(settings: MigrateSettings) -> None:
     if settings.superuser is None:
         return
     owner = settings.owner
-    passwords = ((owner.user, owner.password), (settings.app_user, settings.app_password))
+    passwords = [(owner.user, owner.password), (settings.app_user, settings.app_password)]
+    if settings.archiver_password is not None:
+        passwords.append((_ARCHIVER, settings.archiver_password))
     with _administer(settings.superuser, external=settings.external) as conn:
         missing = {role for role in _ROLES if not _can_log_in(conn, role, exists=True)}
         if settings.external:

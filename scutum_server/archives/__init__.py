@@ -1,0 +1,1 @@
+"""Closed months of audit_logs and spend_logs, moved out of the database into an object store."""
