@@ -16,47 +16,10 @@ from pathlib import Path
 
 from scutum_server import store_urls, trace_settings
 from scutum_server.audit_settings import AuditSettings, audit_settings
+from scutum_server.environment import Environment as _Env
 from scutum_server.errors import SettingsError
+from scutum_server.key_rotation import Rotating, rotating
 from scutum_server.trace_settings import TraceSettings
-
-_FORBIDDEN = {"", "changeme", "change-me", "secret", "password", "postgres", "sk-1234", "admin", "default", "test"}
-_MIN_SECRET = 16
-
-
-class _Env:
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-
-    def secret(self, name: str) -> str:
-        value = self._env.get(name, "").strip()
-        if value.lower() in _FORBIDDEN or len(value) < _MIN_SECRET:
-            state = "missing" if not value else "a default or too short"
-            raise SettingsError(
-                f"{name} is {state}.",
-                hint=f"Set {name} in config/.env to at least {_MIN_SECRET} random characters, then: scutum restart",
-            )
-        return value
-
-    def optional(self, name: str) -> str | None:
-        return self._env.get(name, "").strip() or None
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._env.get(name, "").strip() or default
-        if value is None:
-            raise SettingsError(f"{name} is not set.", hint=f"Set {name} in config/.env, then: scutum restart")
-        return value
-
-    def integer(self, name: str, default: int, low: int = 0, high: int = 2**31) -> int:
-        raw = self._env.get(name, "").strip()
-        if not raw:
-            return default
-        try:
-            value = int(raw)
-        except ValueError:
-            raise SettingsError(f"{name} must be a whole number, not {raw!r}.") from None
-        if not low <= value <= high:
-            raise SettingsError(f"{name} must be between {low} and {high}, not {value}.")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +111,8 @@ class AdminSettings:
     """The licence to begin with; once one was activated, that one counts."""
     license_trust: Path | None = None
     """The public keys of those whose licences are believed."""
+    jwt_keys: Rotating | None = None
+    service_keys: Rotating | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +215,11 @@ def _encryption_key(env: _Env) -> bytes:
     return key
 
 
+def _rotating(env: _Env, name: str) -> Rotating:
+    former = env.secret(f"{name}_PREVIOUS") if env.optional(f"{name}_PREVIOUS") else None
+    return rotating(name, env.secret(name), former, env.optional(f"{name}_PREVIOUS_UNTIL"))
+
+
 def _networks(env: _Env, name: str) -> tuple[str, ...]:
     networks = tuple(part.strip() for part in (env.optional(name) or "").split(",") if part.strip())
     for network in networks:
@@ -342,6 +312,8 @@ def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
         encryption_key=_encryption_key(env),
         jwt_secret=env.secret("JWT_SECRET_KEY"),
         internal_service_key=env.secret("INTERNAL_SERVICE_KEY"),
+        jwt_keys=_rotating(env, "JWT_SECRET_KEY"),
+        service_keys=_rotating(env, "INTERNAL_SERVICE_KEY"),
         host=env.text("SCUTUM_ADMIN_HOST", "127.0.0.1"),
         port=env.integer("SCUTUM_ADMIN_PORT", 8086, 1, 65535),
         proxy_url=env.text("SCUTUM_PROXY_URL", "http://127.0.0.1:4000"),

@@ -250,6 +250,22 @@ class IssuedKey(TypedDict):
     updated_at: str
 
 
+class IssuedServiceAccount(TypedDict):
+    created_at: str
+    expires_at: str | None
+    hint: str
+    id: str
+    last_login_at: str | None
+    name: str
+    org: str | None
+    previous_valid_until: str | None
+    revoked_at: str | None
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+    state: Literal['active', 'expired', 'revoked']
+    token: str
+    updated_at: str
+
+
 class Key(TypedDict):
     allowed_ips: list[str] | None
     allowed_models: list[str] | None
@@ -388,7 +404,31 @@ class LimitUpdate(TypedDict):
 
 
 class Login(TypedDict):
-    master_key: str
+    """
+    One of: the master key; somebody's address of mail and password; the token of a service account.
+    """
+
+    device_token: NotRequired[str | None]
+    email: NotRequired[str | None]
+    master_key: NotRequired[str | None]
+    password: NotRequired[str | None]
+    service_token: NotRequired[str | None]
+
+
+class Me(TypedDict):
+    """
+    Whose session this is and what it may do.
+    """
+
+    email: str | None
+    expires_at: str | None
+    id: str
+    kind: str
+    method: str | None
+    org: str | None
+    permissions: list[str]
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+    session_id: str | None
 
 
 class ModelPrice(TypedDict):
@@ -426,6 +466,11 @@ class OrgUpdate(TypedDict):
 
     name: NotRequired[str]
     time_zone: NotRequired[str]
+
+
+class PasswordChange(TypedDict):
+    current_password: str
+    new_password: str
 
 
 class Preset(TypedDict):
@@ -554,14 +599,76 @@ class RateLimitList(TypedDict):
     next: str | None
 
 
+class Refresh(TypedDict):
+    refresh_token: str
+
+
+class RoleInfo(TypedDict):
+    description: str
+    name: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+    permissions: list[str]
+    permissions_in_org: list[str]
+
+
+class RoleList(TypedDict):
+    items: list[RoleInfo]
+    next: str | None
+
+
 class Schema(TypedDict):
     current: str | None
     expected: str
 
 
+class ServiceAccount(TypedDict):
+    created_at: str
+    expires_at: str | None
+    hint: str
+    id: str
+    last_login_at: str | None
+    name: str
+    org: str | None
+    previous_valid_until: str | None
+    revoked_at: str | None
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+    state: Literal['active', 'expired', 'revoked']
+    updated_at: str
+
+
+class ServiceAccountCreate(TypedDict):
+    expires_at: NotRequired[str | None]
+    expires_in: NotRequired[int | None]
+    name: str
+    org: NotRequired[str | None]
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+
+
+class ServiceAccountList(TypedDict):
+    items: list[ServiceAccount]
+    next: str | None
+
+
+class ServiceAccountRotate(TypedDict):
+    overlap_seconds: NotRequired[int]
+
+
+class ServiceAccountUpdate(TypedDict):
+    """
+    Only the fields that are sent change; null lets the token live for ever.
+    """
+
+    expires_at: NotRequired[str | None]
+    expires_in: NotRequired[int | None]
+    name: NotRequired[str]
+    role: NotRequired[Literal['owner', 'admin', 'operator', 'approver', 'viewer']]
+
+
 class Session(TypedDict):
     access_token: str
+    device_token: NotRequired[str | None]
     expires_in: int
+    refresh_token: str
+    session_expires_in: int
     token_type: NotRequired[Literal['bearer']]
 
 
@@ -597,6 +704,10 @@ class Shipment(TypedDict):
 class ShipmentList(TypedDict):
     items: list[Shipment]
     next: NotRequired[str | None]
+
+
+class SignedOut(TypedDict):
+    sessions: int
 
 
 class Team(TypedDict):
@@ -682,6 +793,45 @@ class UsageTotal(TypedDict):
     tokens_cached: int
     tokens_in: int
     tokens_out: int
+
+
+class User(TypedDict):
+    created_at: str
+    email: str
+    has_password: bool
+    id: str
+    last_login_at: str | None
+    name: str | None
+    org: str | None
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+    sso: bool
+    state: Literal['active', 'disabled']
+    updated_at: str
+
+
+class UserCreate(TypedDict):
+    email: str
+    name: NotRequired[str | None]
+    org: NotRequired[str | None]
+    password: NotRequired[str | None]
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+
+
+class UserList(TypedDict):
+    items: list[User]
+    next: str | None
+
+
+class UserUpdate(TypedDict):
+    """
+    Only the fields that are sent change.
+    """
+
+    disabled: NotRequired[bool]
+    name: NotRequired[str | None]
+    org: NotRequired[str | None]
+    password: NotRequired[str]
+    role: NotRequired[Literal['owner', 'admin', 'operator', 'approver', 'viewer']]
 
 
 Key1: TypeAlias = str

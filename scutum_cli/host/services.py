@@ -42,6 +42,9 @@ class Service:
         return bool(self.secrets)
 
 
+_ROTATED = tuple(
+    name + part for name in ("JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY") for part in ("", "_PREVIOUS", "_PREVIOUS_UNTIL")
+)
 # Postgres: SIGINT is its fast shutdown; SIGTERM would wait for every client to leave.
 SERVICES: tuple[Service, ...] = (
     Service("postgres", stop_signal=signal.SIGINT, grace=60),
@@ -50,7 +53,7 @@ SERVICES: tuple[Service, ...] = (
         "admin",
         (
             *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
-            "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY", "LICENSE_KEY", *_UPSTREAM,
+            *_ROTATED, "LICENSE_KEY", *_UPSTREAM,
         ),
     ),
     Service("worker", (*_DATABASE, "VALKEY_PASSWORD", *_EXPORT)),

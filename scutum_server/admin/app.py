@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from scutum_server import __version__
-from scutum_server.admin import auth, health, permissions, problems
+from scutum_server.access import routes as access
+from scutum_server.admin import auth, health, logins, permissions, problems, roles
 from scutum_server.admin.fleet import Fleet
 from scutum_server.admin.middleware import Envelope
 from scutum_server.admin.probing import StoredTester
@@ -38,8 +39,17 @@ def _guarded() -> APIRouter:
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
     guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
     for router in (
-        identity.router, gateway.router, limits.router, usage.router, proof.router, audit.router, licensing.router,
-    ):  # fmt: skip
+        logins.own,
+        roles.router,
+        access.router,
+        identity.router,
+        gateway.router,
+        limits.router,
+        usage.router,
+        proof.router,
+        audit.router,
+        licensing.router,
+    ):
         guarded.include_router(router, dependencies=transactional)
     return guarded
 
@@ -58,8 +68,8 @@ def routes() -> FastAPI:
         responses=_ERROR,  # type: ignore[arg-type]
     )
     app.include_router(health.router)
-    app.include_router(auth.router, prefix=PREFIX)
     app.include_router(licensing.public, prefix=PREFIX)
+    app.include_router(logins.router, prefix=PREFIX)
     app.include_router(_guarded(), prefix=PREFIX)
     return app
 
@@ -73,7 +83,7 @@ def create_app(runtime: Runtime) -> FastAPI:
 
     app = routes()
     openapi.mount(app, PREFIX)
-    permissions.verify(app, auth.authenticate)
+    permissions.verify(app, (auth.authenticate, unit_of_work))
     problems.install(app)
     app.add_middleware(Envelope)
     app.state.runtime = runtime
@@ -81,6 +91,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.tester = StoredTester(runtime)
     app.state.fleet = Fleet(runtime.vitals)
     app.state.licence_desk = runtime.licences
+    app.state.passwords = runtime.passwords
     app.router.lifespan_context = _lifespan
     return app
 
@@ -97,4 +108,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runtime.vitals.close()
+        await runtime.lanes.close()
         await runtime.pool.close()

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from scutum_server.access.models import Actor, Principal, Role, Session
 from scutum_server.audit.models import GLOBAL, AuditEntry, Outcome, Source, diff
 from scutum_server.audit.store import AuditStore
 from scutum_server.errors import Stale
 from scutum_server.events import models as events
 from scutum_server.events import store as outbox
 from scutum_server.gateway.store import config_changed
-from scutum_server.identity.models import Actor, Role
 from scutum_server.infra.changes import NEVER
 from scutum_server.infra.db import Connection
 
@@ -34,10 +34,15 @@ class Context(Struct, frozen=True, kw_only=True):
     role: Role
     source: Source
     org_id: str | None = None
+    session: Session | None = None
     ip: str | None = None
     request_id: str | None = None
     expected: frozenset[str] | None = None
     """The versions of If-Match, one of which an object that is changed must have; None for any, as for `*`."""
+
+    @property
+    def holder(self) -> Principal:
+        return Principal(self.actor, self.role, self.org_id)
 
 
 def source_of(header: str | None) -> Source:
@@ -67,14 +72,14 @@ class Changes:
     """Audit rows go last: each holds the end of its org's chain until the transaction is over."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self.context = context
         self._entries: list[AuditEntry] = []
         self._config: list[tuple[str, str]] = []
         self._events: list[events.Event] = []
 
     @property
     def actor_id(self) -> str:
-        return self._context.actor.id
+        return self.context.actor.id
 
     def note(
         self,
@@ -88,7 +93,7 @@ class Changes:
         outcome: Outcome = "success",
     ) -> None:
         """Takes note of one change; nothing is written before `write()`."""
-        who = self._context
+        who = self.context
         self._entries.append(
             AuditEntry(
                 org_id=org_id or GLOBAL,
@@ -115,7 +120,7 @@ class Changes:
 
     def expect(self, version: dt.datetime | None) -> None:
         """Raises Stale unless the caller means the object as it was last changed then (None: as there is none)."""
-        expected = self._context.expected
+        expected = self.context.expected
         if expected is None:
             return
         if version is None or (tag_of(version) not in expected and "*" not in expected):

@@ -6,15 +6,15 @@ application does not start while a route has none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
+from scutum_server.access.models import Role
 from scutum_server.errors import Forbidden, SettingsError
-from scutum_server.identity.models import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,33 @@ PERMISSIONS: dict[str, Permission] = {
     "audit.keys": Permission(_ADMINS, install=True),
     "license.read": Permission(_ALL, install=True),
     "license.write": Permission(frozenset({"owner"}), install=True),
+    "users.read": Permission(_REVIEWERS),
+    "users.write": Permission(_ADMINS),
+    "service-accounts.read": Permission(_REVIEWERS),
+    "service-accounts.write": Permission(_ADMINS),
 }
 """Who may do what. `session` is what everybody who is logged in may do."""
 
 ROUTES: dict[str, str] = {
     "get_openapi_document": "session",
+    "whoami": "session",
+    "logout": "session",
+    "change_password": "session",
+    "list_roles": "session",
+    "get_role": "session",
+    "list_users": "users.read",
+    "get_user": "users.read",
+    "create_user": "users.write",
+    "update_user": "users.write",
+    "delete_user": "users.write",
+    "sign_out_user": "users.write",
+    "list_service_accounts": "service-accounts.read",
+    "get_service_account": "service-accounts.read",
+    "create_service_account": "service-accounts.write",
+    "update_service_account": "service-accounts.write",
+    "rotate_service_account": "service-accounts.write",
+    "revoke_service_account": "service-accounts.write",
+    "delete_service_account": "service-accounts.write",
     "list_orgs": "orgs.read",
     "get_org": "orgs.read",
     "create_org": "orgs.write",
@@ -127,7 +149,7 @@ ROUTES: dict[str, str] = {
 }
 """The permission that a route asks for, by its name (the name of its function)."""
 
-OPEN = frozenset({"get_health", "get_license", "login"})
+OPEN = frozenset({"get_health", "get_license", "login", "refresh_session"})
 """Routes that need no session."""
 
 
@@ -135,6 +157,11 @@ def may(role: Role, org_id: str | None, permission: str) -> bool:
     """Whether a session of this role, bound to an org or (None) to none, has the permission."""
     rule = PERMISSIONS[permission]
     return role in rule.roles and (org_id is None or not rule.install)
+
+
+def of(role: Role, org_id: str | None) -> list[str]:
+    """The permissions of such a session."""
+    return [permission for permission in PERMISSIONS if may(role, org_id, permission)]
 
 
 def demand(role: Role, org_id: str | None, route: str) -> None:
@@ -151,7 +178,7 @@ def demand(role: Role, org_id: str | None, route: str) -> None:
     raise Forbidden(f"Your role {role} may not do this ({permission}).", hint=f"It takes one of the roles: {able}.")
 
 
-def verify(app: FastAPI, authenticate: Callable[..., Any]) -> None:
+def verify(app: FastAPI, authenticators: Collection[Callable[..., Any]]) -> None:
     """Raises SettingsError, which names the routes, when the table and the application's routes do not fit."""
     found = [context for context in iter_route_contexts(app.routes) if isinstance(context.original_route, APIRoute)]
     names = [str(context.name) for context in found]
@@ -160,15 +187,15 @@ def verify(app: FastAPI, authenticate: Callable[..., Any]) -> None:
         *(f"{name}: there is no such route" for name in sorted((ROUTES.keys() | OPEN) - set(names))),
         *(f"{name}: two routes have this name" for name in sorted(set(names)) if names.count(name) > 1),
         *(f"{name}: no permission {ROUTES[name]}" for name in ROUTES if ROUTES[name] not in PERMISSIONS),
-        *(f"{context.name}: nobody is authenticated" for context in found if _unguarded(context, authenticate)),
+        *(f"{context.name}: nobody is authenticated" for context in found if _unguarded(context, authenticators)),
     ]
     if wrong:
         raise SettingsError(f"The table of permissions does not fit the routes: {'; '.join(wrong)}.")
 
 
-def _unguarded(context: RouteContext, authenticate: Callable[..., Any]) -> bool:
-    return context.name not in OPEN and not _calls(context.dependant, authenticate)
+def _unguarded(context: RouteContext, authenticators: Collection[Callable[..., Any]]) -> bool:
+    return context.name not in OPEN and not _calls(context.dependant, authenticators)
 
 
-def _calls(dependant: Any, wanted: Callable[..., Any]) -> bool:
-    return dependant.call is wanted or any(_calls(below, wanted) for below in dependant.dependencies)
+def _calls(dependant: Any, wanted: Collection[Callable[..., Any]]) -> bool:
+    return dependant.call in wanted or any(_calls(below, wanted) for below in dependant.dependencies)

@@ -8,14 +8,19 @@ import logging
 import time
 from dataclasses import dataclass, field
 
+from scutum_server.access.passwords import Passwords
+from scutum_server.access.sessions.service import master_credential
+from scutum_server.access.throttle.lanes import LocalLanes, Throttle
+from scutum_server.access.throttle.store import SharedLanes
+from scutum_server.access.tokens import Signer
 from scutum_server.admin import store
 from scutum_server.admin.bootstrap import seed
 from scutum_server.admin.licences import LicenceDesk
 from scutum_server.errors import Unavailable
-from scutum_server.identity.sessions import Sessions, Throttle
 from scutum_server.infra import migrate
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
+from scutum_server.key_rotation import Rotating
 from scutum_server.licensing.trust import Trust
 from scutum_server.settings import AdminSettings
 from scutum_server.upstream.forward_proxy import Outgoing, outgoing
@@ -37,7 +42,12 @@ class Runtime:
     vitals: store.Vitals
     box: SecretBox
     outgoing: Outgoing
-    sessions: Sessions
+    signer: Signer
+    master: bytes
+    service_key: Rotating
+    passwords: Passwords
+    lanes: SharedLanes
+    throttle: Throttle
     litellm: Place
     licences: LicenceDesk
     expected_schema: str
@@ -93,12 +103,18 @@ class Runtime:
 def make_runtime(settings: AdminSettings) -> Runtime:
     """Nothing is connected yet: the application opens and closes the pool."""
     pool = make_pool(settings.database, name="admin")
+    lanes = SharedLanes(settings.redis)
     return Runtime(
         pool=pool,
         vitals=store.Vitals(settings.redis),
         box=SecretBox(settings.encryption_key),
         outgoing=outgoing(settings.upstream_proxy, settings.upstream_no_proxy),
-        sessions=Sessions(settings.master_key, settings.jwt_secret, Throttle(time.monotonic), time.time),
+        signer=Signer(settings.jwt_keys or Rotating(settings.jwt_secret), time.time),
+        master=master_credential(settings.master_key),
+        service_key=settings.service_keys or Rotating(settings.internal_service_key),
+        passwords=Passwords(),
+        lanes=lanes,
+        throttle=Throttle(lanes, LocalLanes(time.monotonic)),
         litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
         licences=LicenceDesk(pool, Trust(settings.license_trust), settings.license_key, utc_now),
         expected_schema=migrate.head(),

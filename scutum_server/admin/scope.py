@@ -1,16 +1,15 @@
 """One request's services over one transaction."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.routing import APIRoute
 
-from scutum_server.admin.auth import authenticate, runtime_of
-from scutum_server.admin.changes import Changes, Context
+from scutum_server.admin.auth import Shown, admit, forbidden, runtime_of
+from scutum_server.admin.changes import Changes
 from scutum_server.admin.runtime import utc_now
 from scutum_server.admin.services import Services
-from scutum_server.errors import InvalidInput
+from scutum_server.errors import Forbidden, InvalidInput
 from scutum_server.infra.db import transaction
 from scutum_server.schemas import ListQuery
 
@@ -36,15 +35,23 @@ def _known(route: APIRoute) -> Iterator[str]:
             yield parameter.alias
 
 
-async def unit_of_work(request: Request, context: Annotated[Context, Depends(authenticate)]) -> AsyncIterator[None]:
-    """One transaction around the handler: committed, with its audit rows, before the answer leaves."""
+async def unit_of_work(request: Request, access: Shown) -> AsyncIterator[None]:
+    """One transaction around the handler: committed, with its audit rows, before the answer leaves.
+
+    The session is looked up in it. What is forbidden, here or by a rule of the services, is on the audit trail.
+    """
     _refuse_unknown_parameters(request)
     runtime = runtime_of(request)
-    changes = Changes(context)
-    async with transaction(runtime.pool) as conn:
-        for name, service in vars(
-            Services(conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust)
-        ).items():
-            setattr(request.state, name, service)
-        yield
-        await changes.write(conn)
+    try:
+        async with transaction(runtime.pool) as conn:
+            context = await admit(request, conn, access)
+            changes = Changes(context)
+            request.state.conn, request.state.changes = conn, changes
+            services = Services(conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust)
+            for name, service in vars(services).items():
+                setattr(request.state, name, service)
+            yield
+            await changes.write(conn)
+    except Forbidden:
+        await forbidden(request)
+        raise

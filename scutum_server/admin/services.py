@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+from scutum_server.access.service import ServiceAccountService, UserService
+from scutum_server.access.sessions.store import SessionStore
+from scutum_server.access.store import AccessStore
 from scutum_server.admin.changes import Changes
 from scutum_server.audit.proof.service import ProofService
 from scutum_server.audit.proof.store import ProofStore
@@ -53,6 +56,9 @@ class Services:
         self.units = UnitService(orgs, self.orgs, changes)
         self.teams = TeamService(orgs, self.orgs, self.units, changes)
         self.keys = KeyService(IdentityStore(conn, scope), self.teams, changes, self.settings, clock)
+        access, holder = AccessStore(conn, scope), changes.context.holder
+        self.users = UserService(access, SessionStore(conn), changes, holder)
+        self.service_accounts = ServiceAccountService(access, changes, clock, holder)
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)
         self.aliases = AliasService(gateway, changes)

@@ -7,11 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from scutum_server.errors import Conflict, InvalidInput, NotFound, ScutumError, Unauthenticated
+from scutum_server.errors import Conflict, InvalidInput, NotFound
 
 KeyState = Literal["active", "expired", "revoked"]
-Role = Literal["owner", "admin", "operator", "approver", "viewer"]
-ROLES: tuple[Role, ...] = ("owner", "admin", "operator", "approver", "viewer")
 
 
 class Org(Struct, frozen=True, kw_only=True):
@@ -73,27 +71,6 @@ class IssuedKey(Struct, frozen=True):
     plaintext: str
 
 
-class Actor(Struct, frozen=True):
-    """Who does something in the control plane."""
-
-    id: str
-    kind: str
-    email: str | None = None
-
-
-class Principal(Struct, frozen=True):
-    """Somebody with a role: in one org, or (`org_id` None) in the whole install."""
-
-    actor: Actor
-    role: Role
-    org_id: str | None = None
-
-
-class Token(Struct, frozen=True):
-    access_token: str
-    expires_in: int
-
-
 class OrgNotFound(NotFound):
     code = "org_not_found"
 
@@ -132,23 +109,3 @@ class KeyRevoked(Conflict):
 
 class BadField(InvalidInput):
     code = "invalid_field"
-
-
-class InvalidCredentials(Unauthenticated):
-    code = "invalid_credentials"
-
-
-class InvalidToken(Unauthenticated):
-    code = "invalid_token"
-
-
-class TooManyAttemptsError(ScutumError):
-    """`retry_after` is in whole seconds."""
-
-    code = "too_many_attempts"
-    status = 429
-    retryable = True
-
-    def __init__(self, detail: str, *, retry_after: int, hint: str | None = None) -> None:
-        super().__init__(detail, hint=hint)
-        self.retry_after = retry_after

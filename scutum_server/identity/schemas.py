@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from scutum_server.schemas import SORT, Answer, Body, Filter, ListQuery, NameFilter, Time
 
@@ -11,18 +11,6 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=500)]
 _MAX_SECONDS = int(dt.timedelta(days=3650).total_seconds())
 Seconds = Annotated[int, Field(ge=1, le=_MAX_SECONDS)]
-
-
-class Login(Body):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"master_key": "sk-scutum-…"}]})
-
-    master_key: Annotated[SecretStr, Field(max_length=1000, description="SCUTUM_API_KEY of config/.env.")]
-
-
-class Session(Answer):
-    access_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: Annotated[int, Field(description="Seconds.")]
 
 
 TimeZone = Annotated[

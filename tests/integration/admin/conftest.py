@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from psycopg.rows import dict_row
 
+from scutum_server.access.passwords import Passwords
 from scutum_server.admin.app import create_app
 from scutum_server.admin.runtime import Runtime, make_runtime
 from scutum_server.settings import AdminSettings, DatabaseSettings, RedisSettings
@@ -38,6 +40,11 @@ def admin_settings(database: DatabaseSettings, redis: RedisSettings, **more: Any
         litellm_python=Path(sys.prefix) / "litellm" / "bin" / "python",
         **more,
     )
+
+
+def quick_passwords() -> Passwords:
+    """The real ones, with less work: a test is no attacker."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
 
 @dataclass
@@ -83,6 +90,12 @@ class Admin:
     def audit(self, action: str) -> list[dict]:
         return self.sql("SELECT * FROM audit_logs WHERE action = %s ORDER BY timestamp", action)
 
+    async def session(self, role: str, org: str | None = None, *, name: str = "someone") -> dict[str, str]:
+        """The headers of somebody with this role, in one org (id or name) or in the whole install."""
+        made = await self.make("/service-accounts", name=f"{name}-{secrets.token_hex(4)}", role=role, org=org)
+        login = await self.http.post(f"{API}/auth/login", json={"service_token": made["token"]})
+        return {"authorization": f"Bearer {login.json()['access_token']}"}
+
     def config(self, kind: str, object_id: str) -> int:
         rows = self.sql("SELECT 1 AS x FROM config_changes WHERE kind = %s AND object_id = %s", kind, object_id)
         return len(rows)
@@ -98,6 +111,7 @@ async def admin(database: DatabaseSettings, redis_settings: RedisSettings) -> As
 async def running(settings: AdminSettings) -> AsyncIterator[Admin]:
     """A control plane of its own process's making, as far as its state goes."""
     runtime = make_runtime(settings)
+    runtime.passwords = quick_passwords()
     app = create_app(runtime)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(runtime.ready.wait(), 20)
