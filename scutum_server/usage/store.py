@@ -45,25 +45,28 @@ COPY usage_staging (ts, request_id, status, client_request_id, org_id, team_id, 
     tokens_reasoning, usage_source, cost_nano_usd, price_source, latency_us, ttft_us, overhead_us, cache, session_id,
     attempts, worker) FROM STDIN
 """
+# The database's own trigger keeps spend_days and spend_user_days with what is inserted here.
 # Both inserts go in key order, so that two workers with the same records wait for each other and do not deadlock.
 MERGE = """
 WITH inserted AS (
     INSERT INTO spend_logs SELECT * FROM usage_staging ORDER BY ts, request_id
     ON CONFLICT DO NOTHING
     RETURNING ts, org_id, team_id, key_id, model, provider, status, tokens_in, tokens_out, tokens_cached, cost_nano_usd,
-        simulated
+        simulated, price_source
 ), summed AS (
     INSERT INTO spend_rollups AS old (hour, org_id, team_id, key_id, model, provider, requests, errors, tokens_in,
-        tokens_out, tokens_cached, cost_nano_usd, simulated)
+        tokens_out, tokens_cached, cost_nano_usd, simulated, unpriced)
     SELECT date_trunc('hour', ts, 'UTC'), coalesce(org_id, ''), coalesce(team_id, ''), coalesce(key_id, ''),
         coalesce(model, ''), coalesce(provider, ''), count(*), count(*) FILTER (WHERE status >= 400), sum(tokens_in),
-        sum(tokens_out), sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated)
+        sum(tokens_out), sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated),
+        count(*) FILTER (WHERE price_source = 'unknown' AND tokens_in + tokens_out > 0)
     FROM inserted GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (hour, org_id, team_id, key_id, model, provider) DO UPDATE SET
         requests = old.requests + excluded.requests, errors = old.errors + excluded.errors,
         tokens_in = old.tokens_in + excluded.tokens_in, tokens_out = old.tokens_out + excluded.tokens_out,
         tokens_cached = old.tokens_cached + excluded.tokens_cached,
-        cost_nano_usd = old.cost_nano_usd + excluded.cost_nano_usd, simulated = old.simulated OR excluded.simulated
+        cost_nano_usd = old.cost_nano_usd + excluded.cost_nano_usd, simulated = old.simulated OR excluded.simulated,
+        unpriced = old.unpriced + excluded.unpriced
 )
 SELECT count(*) AS stored FROM inserted
 """
