@@ -2,7 +2,7 @@
 
 A trigger writes `spend_days` and `spend_user_days` in the transaction that adds to `spend_logs`, so that whoever writes
 the log, also the previous release, keeps them. Days are those of the org's time zone (`spend_zones`). What the log held
-before is built by the worker day by day, from `spend_todo`; until then the org is not `ready` and reports read the hours.
+before is built by the worker day by day, from `spend_todo`; until then the org is not `ready`: reports read the hours.
 
 Revision: 0007, after 0006. The previous release reads and writes its own tables as before.
 """

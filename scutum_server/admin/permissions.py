@@ -48,7 +48,7 @@ PERMISSIONS: dict[str, Permission] = {
     "budgets.write": Permission(_RUNNERS),
     "settings.read": Permission(_ALL, install=True),
     "settings.write": Permission(_RUNNERS, install=True),
-    "usage.read": Permission(_ALL, install=True),
+    "usage.read": Permission(_ALL),
     "audit.read": Permission(_REVIEWERS, install=True),
     "audit.keys": Permission(_ADMINS, install=True),
     "license.read": Permission(_ALL, install=True),

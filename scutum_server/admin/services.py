@@ -67,4 +67,4 @@ class Services:
         self.budgets = BudgetService(limits, changes, clock)
         self.audit = AuditService(AuditStore(conn))
         self.proof = ProofService(ProofStore(conn, scope), changes, clock, scope)
-        self.reports = ReportService(ReportStore(conn), clock)
+        self.reports = ReportService(ReportStore(conn, scope), clock, scope)

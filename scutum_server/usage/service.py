@@ -1,71 +1,185 @@
-"""Spend reports: requests, tokens and money by up to two dimensions."""
+"""Spend reports: requests, tokens and money by up to two dimensions, and against the period before."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfoNotFoundError
 
-from scutum_server.errors import InvalidInput
-from scutum_server.infra import paging
-from scutum_server.usage.report_store import Position, ReportStore, Row, Window
+from msgspec import Struct, structs
 
-DIMENSIONS = ("model", "team", "key", "provider")
-_NAMED = {"team", "key"}
-_HOUR = dt.timedelta(hours=1)
-_SHORT = dt.timedelta(days=2)
-"""Shorter windows are read from the log alone."""
-_LONGEST = dt.timedelta(days=3660)
-_SPAN = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from scutum_server.errors import InvalidInput, NotFound
+from scutum_server.infra import paging, refs
+from scutum_server.usage.cover import cover, midnight, place
+from scutum_server.usage.period import Period, pin, pinned, read
+from scutum_server.usage.report_store import Filters, Found, Group, Position, Question, ReportStore, Sums
+
+DIMENSIONS: Final = ("org", "unit", "team", "key", "user", "model", "provider", "route", "day")
+_NAMED: Final = {"org", "unit", "team", "key"}
+_HOURLY: Final = {"org", "unit", "team", "key", "model", "provider", "day"}
+"""What the hourly rollups know; of users and routes the parts of days at a window's edges are read from the log."""
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """What a report is asked for; texts as the client sent them."""
+
+    by: str | None = None
+    since: str | None = None
+    until: str | None = None
+    zone: str | None = None
+    trend: bool = False
+    org: str | None = None
+    unit: str | None = None
+    team: str | None = None
+    key: str | None = None
+    user: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    route: str | None = None
 
 
 class ReportService:
-    """`clock` gives the time now in UTC."""
+    """`clock` gives the time now in UTC; `scope` is the one org that may be seen, None for all."""
 
-    def __init__(self, store: ReportStore, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, store: ReportStore, clock: Callable[[], dt.datetime], scope: str | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._scope = scope
 
-    async def report(
-        self, by: str | None, since: str | None, until: str | None, limit: int, cursor: str | None
-    ) -> dict[str, Any]:
-        """The groups, dearest first, and the total of all of them, for `since` ≤ t < `until`.
+    async def report(self, ask: Ask, limit: int, cursor: str | None) -> dict[str, Any]:
+        """The groups and the total of all of them, for `since` ≤ t < `until`.
 
-        Exact to the microsecond: windows under two days are summed from spend_logs, one row a request; longer ones
-        take whole UTC hours from spend_rollups and the two partial hours at the edges from spend_logs, in one
-        statement. A request's time is its start (the time inside its id). What is still on its way from the proxies
-        (up to 5 s) is not in it yet. `by` is up to two of DIMENSIONS, separated by a comma; none gives one group.
-        `since` and `until` are a span before now (15m, 24h, 30d, 2w) or an ISO time; the default is the last 24 h.
-        A cursor pins both, so that the pages of one report agree.
+        Exact: whole days come from the rollups by the day, whole hours at the edges from those by the hour, the rest
+        from the log, all in one statement. A request's time is its start (the time inside its id). What is still on its
+        way from the proxies (up to 5 s) is not in it yet. Dearest group first; with the day among the dimensions, day
+        by day. A cursor pins the window, so that the pages of one report agree.
         """
-        dimensions = _dimensions(by)
-        pinned = paging.decode("usage", cursor, 6)
-        now = self._clock()
-        start = _moment(pinned[0] if pinned else since or "24h", now, "since")
-        end = _moment(pinned[1], now, "until") if pinned else _moment(until, now, "until") if until else now
-        if not start < end or end - start > _LONGEST:
-            raise InvalidInput("`since` must lie before `until`, ten years at most.", param="since")
-        rows = await self._store.report(
-            _window(start, end),
-            dimensions[0] if dimensions else None,
-            dimensions[1] if len(dimensions) > 1 else None,
-            limit + 1,
-            _position(pinned),
+        dimensions = _dimensions(ask.by)
+        filters = await self._filters(ask)
+        name, zone = await self._zone(ask.zone, filters.org)
+        after = paging.decode("usage", cursor, 8)
+        period = pinned(after[:3], zone) if after else read(ask.since, ask.until, self._clock(), zone)
+        others = [each for each in dimensions if each != "day"]
+        question = Question(
+            cover=cover(
+                period.since,
+                period.end(zone),
+                zone,
+                hours=_hourly(dimensions, filters),
+                by_day="day" in dimensions,
+            ),
+            zone=name,
+            filters=filters,
+            by_day="day" in dimensions,
+            first=others[0] if others else None,
+            second=others[1] if len(others) > 1 else None,
+            limit=limit + 1,
+            after=_position(after),
         )
-        edges = (start.isoformat(), end.isoformat())
-        page = paging.cut(
-            "usage", rows, limit, lambda row: (*edges, str(row.cost_nano_usd), str(row.requests), row.first, row.second)
-        )
-        return {
-            "items": [_item(row, dimensions) for row in page.items],
-            "total": _total(rows[0] if rows else None),
-            "since": start,
-            "until": end,
+        found = await self._store.report(question)
+        page = paging.cut("usage", found.groups, limit, lambda group: (*pin(period), *_key(group)))
+        answer = {
+            "items": [_item(group, dimensions) for group in page.items],
+            "total": _sums(found.total),
+            "since": period.since,
+            "until": period.until,
+            "zone": name,
             "next": page.next,
         }
+        if ask.trend:
+            await self._compare(answer, question, period, zone, page.items, found)
+        return answer
+
+    async def _compare(
+        self,
+        answer: dict[str, Any],
+        question: Question,
+        period: Period,
+        zone: dt.tzinfo,
+        groups: Sequence[Group],
+        found: Found,
+    ) -> None:
+        """Adds the period before: to the total, and to each group unless groups are days."""
+        former = period.before(zone)
+        window = cover(
+            former.since,
+            former.until,
+            zone,
+            hours=_hourly([question.first, question.second], question.filters),
+            by_day=False,
+        )
+        only = ([group.first for group in groups], [group.second for group in groups])
+        then = await self._store.report(
+            structs.replace(
+                question,
+                cover=window,
+                after=None,
+                by_day=False,
+                limit=max(1, len(groups)),
+                only=None if question.by_day else only,
+                first=None if question.by_day else question.first,
+                second=None if question.by_day else question.second,
+            )
+        )
+        oldest = await self._store.oldest_day()
+        answer["before"] = {
+            "since": former.since,
+            "until": former.until,
+            "complete": oldest is not None and midnight(oldest, zone) <= former.since,
+        }
+        answer["total"] |= _change(found.total, then.total)
+        if not question.by_day:
+            known = {(group.first, group.second): group.sums for group in then.groups}
+            for item, group in zip(answer["items"], groups, strict=True):
+                item.update(_change(group.sums, known.get((group.first, group.second))))
+
+    async def _zone(self, asked: str | None, org: str | None) -> tuple[str, dt.tzinfo]:
+        """The one that is asked for, else the org's, else the default org's."""
+        name = asked or await self._store.home_zone(org)
+        try:
+            if await self._store.knows_zone(name):
+                return name, place(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            pass
+        if asked is None:
+            return "UTC", dt.UTC
+        raise InvalidInput(
+            f"There is no time zone “{asked[:60]}”.", hint="Use a name such as Europe/Berlin or UTC.", param="zone"
+        )
+
+    async def _filters(self, ask: Ask) -> Filters:
+        org = await self._id("org", ask.org) if ask.org is not None else self._scope
+        teams: list[str] | None = None
+        if ask.unit is not None:
+            teams = await self._store.teams_of(await self._id("unit", ask.unit))
+        if ask.team is not None:
+            team = await self._id("team", ask.team)
+            teams = [team] if teams is None or team in teams else []
+        return Filters(
+            org=org,
+            teams=teams,
+            key=await self._id("key", ask.key) if ask.key is not None else None,
+            user=ask.user,
+            model=ask.model,
+            provider=ask.provider,
+            route=ask.route,
+        )
+
+    async def _id(self, kind: str, ref: str) -> str:
+        """Raises NotFound or AmbiguousRef."""
+        ref = refs.canonical(ref)
+        if kind in {"team", "key"} and await self._store.has_spent(kind, ref):
+            return ref
+        missing = NotFound(
+            f"There is no {kind} “{ref}”.", code=f"{kind}_not_found", hint=f"See: scutum {kind}s list", param=kind
+        )
+        return refs.choose(ref, await self._store.candidates(kind, ref), missing)
+
+
+def _hourly(dimensions: Sequence[str | None], filters: Filters) -> bool:
+    return _HOURLY.issuperset(filter(None, dimensions)) and filters.user is None and filters.route is None
 
 
 def _dimensions(by: str | None) -> list[str]:
@@ -83,33 +197,17 @@ def _dimensions(by: str | None) -> list[str]:
     return wanted
 
 
-def _moment(text: str, now: dt.datetime, field: str) -> dt.datetime:
-    span = _SPAN.fullmatch(text)
-    try:
-        if span:
-            return now - dt.timedelta(**{_UNITS[span[2]]: int(span[1])})
-        moment = dt.datetime.fromisoformat(text)
-        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        raise InvalidInput(
-            f"`{field}` is no time: “{text[:40]}”.", hint="Use 15m, 24h, 30d, 2w or 2026-01-31T12:00:00Z.", param=field
-        ) from None
+def _key(group: Group) -> tuple[str, ...]:
+    day = group.day.isoformat() if group.day else ""
+    return day, str(group.sums.cost_nano_usd), str(group.sums.requests), group.first, group.second
 
 
-def _window(since: dt.datetime, until: dt.datetime) -> Window:
-    if until - since < _SHORT:
-        return Window(since, until, until, until)
-    first = since.replace(minute=0, second=0, microsecond=0)
-    return Window(
-        since, until, first if first == since else first + _HOUR, until.replace(minute=0, second=0, microsecond=0)
-    )
-
-
-def _position(pinned: list[str] | None) -> Position | None:
-    if pinned is None:
+def _position(after: list[str] | None) -> Position | None:
+    if after is None:
         return None
     try:
-        return Position(int(pinned[2]), int(pinned[3]), pinned[4], pinned[5])
+        day = dt.date.fromisoformat(after[3]).isoformat() if after[3] else None
+        return Position(day, int(after[4]), int(after[5]), after[6], after[7])
     except ValueError:
         raise InvalidInput("This cursor does not belong to this list.", code="invalid_cursor", param="cursor") from None
 
@@ -121,34 +219,49 @@ def usd(nano: int) -> str:
     return f"{whole}.{places[:6]}{places[6:].rstrip('0')}"
 
 
-def _item(row: Row, dimensions: list[str]) -> dict[str, Any]:
+def _item(group: Group, dimensions: list[str]) -> dict[str, Any]:
     item: dict[str, Any] = {}
-    for dimension, value, name in zip(
-        dimensions, (row.first, row.second), (row.first_name, row.second_name), strict=False
-    ):
+    values = iter(((group.first, group.first_name), (group.second, group.second_name)))
+    for dimension in dimensions:
+        if dimension == "day":
+            item["day"] = group.day
+            continue
+        value, name = next(values)
         if dimension in _NAMED:
             item[f"{dimension}_id"] = value or None
             item[dimension] = name or value or None
         else:
             item[dimension] = value or None
-    return item | {
-        "requests": row.requests,
-        "errors": row.errors,
-        "tokens_in": row.tokens_in,
-        "tokens_out": row.tokens_out,
-        "tokens_cached": row.tokens_cached,
-        "cost_usd": usd(row.cost_nano_usd),
-        "simulated": row.simulated,
-    }
+    return item | _sums(group.sums)
 
 
-def _total(row: Row | None) -> dict[str, Any]:
+def _sums(sums: Sums) -> dict[str, Any]:
     return {
-        "requests": row.all_requests if row else 0,
-        "errors": row.all_errors if row else 0,
-        "tokens_in": row.all_tokens_in if row else 0,
-        "tokens_out": row.all_tokens_out if row else 0,
-        "tokens_cached": row.all_tokens_cached if row else 0,
-        "cost_usd": usd(row.all_cost_nano_usd if row else 0),
-        "simulated": row.all_simulated if row else False,
+        "requests": sums.requests,
+        "errors": sums.errors,
+        "tokens_in": sums.tokens_in,
+        "tokens_out": sums.tokens_out,
+        "tokens_cached": sums.tokens_cached,
+        "cost_usd": usd(sums.cost_nano_usd),
+        "simulated": sums.simulated > 0,
+        "requests_simulated": sums.simulated,
+        "requests_unpriced": sums.unpriced,
     }
+
+
+def _change(now: Sums, then: Sums | None) -> dict[str, Any]:
+    """What was before and how much it changed; no percentage of nothing."""
+    requests, cost = (then.requests, then.cost_nano_usd) if then else (0, 0)
+    return {
+        "before": {"requests": requests, "cost_usd": usd(cost)},
+        "change": {
+            "requests": now.requests - requests,
+            "requests_percent": _percent(now.requests, requests),
+            "cost_usd": usd(now.cost_nano_usd - cost),
+            "cost_percent": _percent(now.cost_nano_usd, cost),
+        },
+    }
+
+
+def _percent(now: int, then: int) -> float | None:
+    return round((now - then) * 100 / then, 1) if then else None

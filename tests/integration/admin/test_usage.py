@@ -6,19 +6,23 @@ import datetime as dt
 import random
 
 import psycopg
+import pytest
 
+from scutum_server.errors import NotFound
 from scutum_server.infra.ids import uuid7
-from scutum_server.usage.service import usd
+from scutum_server.usage.report_store import ReportStore
+from scutum_server.usage.service import Ask, ReportService, usd
 from tests.integration.admin.conftest import Admin
 
 NOW = dt.datetime.now(dt.UTC)
 
 ROLL_UP = """
 INSERT INTO spend_rollups (hour, org_id, team_id, key_id, model, provider, requests, errors, tokens_in, tokens_out,
-    tokens_cached, cost_nano_usd, simulated)
-SELECT date_trunc('hour', ts, 'UTC'), 'org', coalesce(team_id, ''), coalesce(key_id, ''), coalesce(model, ''),
+    tokens_cached, cost_nano_usd, simulated, unpriced)
+SELECT date_trunc('hour', ts, 'UTC'), coalesce(org_id, ''), coalesce(team_id, ''), coalesce(key_id, ''), coalesce(model, ''),
     coalesce(provider, ''), count(*), count(*) FILTER (WHERE status >= 400), sum(tokens_in), sum(tokens_out),
-    sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated)
+    sum(tokens_cached), sum(cost_nano_usd), bool_or(simulated),
+    count(*) FILTER (WHERE price_source = 'unknown' AND tokens_in + tokens_out > 0)
 FROM spend_logs GROUP BY 1, 2, 3, 4, 5, 6
 """
 
@@ -40,7 +44,7 @@ async def test_no_traffic_is_an_empty_report(admin: Admin) -> None:
     assert report["items"] == [] and report["next"] is None
     assert report["total"] == {
         "requests": 0, "errors": 0, "tokens_in": 0, "tokens_out": 0, "tokens_cached": 0, "cost_usd": "0.000000",
-        "simulated": False,
+        "simulated": False, "requests_simulated": 0, "requests_unpriced": 0,
     }  # fmt: skip
 
 
@@ -97,9 +101,7 @@ async def test_a_long_window_from_rollups_is_exact_to_its_edges(admin: Admin) ->
 
 async def test_long_windows_really_read_the_rollups(admin: Admin) -> None:
     spend(admin, {"ts": NOW - dt.timedelta(days=2), "simulated": True, "model": "sim"}, roll_up=True)
-    admin_only_rollup = NOW - dt.timedelta(days=40)
-    admin.sql("INSERT INTO spend_rollups SELECT date_trunc('hour', %s::timestamptz), 'o', 't', 'k', 'old', 'p', 3, 0, 1, 1, 0, 9",
-              admin_only_rollup)  # fmt: skip
+    admin.sql("INSERT INTO spend_days VALUES ((now() - interval '40 days')::date, 'k', 'old', 'p', 'r', 't', '', 3, 0, 1, 1, 0, 9, 0, 0)")
     report = await admin.get("/usage", by="model", since="60d")
     assert {row["model"]: (row["requests"], row["simulated"]) for row in report["items"]} == {
         "old": (3, False), "sim": (1, True),
@@ -132,11 +134,46 @@ UNANSWERABLE = [
     ("since=0001-01-01T00:00:00%2B14:00", "invalid_request"),
     ("until=9999-12-31T23:59:59-12:00", "invalid_request"),
     ("cursor=xyz", "invalid_cursor"),
+    ("zone=Mars/Olympus", "invalid_request"),
+    ("zone=..%2F..%2Fetc%2Fpasswd", "invalid_request"),
 ]
+
+
+async def test_what_is_filtered_by_must_exist(admin: Admin) -> None:
+    for noun in ("org", "unit", "team", "key"):
+        await admin.fails("GET", f"/usage?{noun}=nobody", 404, f"{noun}_not_found")
+    spend(admin, {"team_id": "team_gone"}, {"user_id": "ann", "route": "/v1/embeddings"})
+    assert (await admin.get("/usage", team="team_gone"))["total"]["requests"] == 1, "deleted, and in the books"
+    assert (await admin.get("/usage", user="ann", route="/v1/embeddings"))["total"]["requests"] == 1
+    assert (await admin.get("/usage", user="ann", by="team", since="3d"))["items"][0]["requests"] == 1
+    assert (await admin.get("/usage", model="nothing"))["items"] == []
+
+
+async def test_a_model_without_a_price_is_not_said_to_be_free(admin: Admin) -> None:
+    spend(admin, {"model": "dark", "price_source": "unknown", "cost_nano_usd": 0}, {"price_source": "unknown", "tokens_in": 0, "tokens_out": 0}, roll_up=True)
+    for since in ("1h", "5d"):
+        report = await admin.get("/usage", by="model", since=since)
+        assert {row["model"]: row["requests_unpriced"] for row in report["items"]} == {"dark": 1, "gpt": 0}
+        assert report["total"]["requests_unpriced"] == 1
+
+
+async def test_a_session_of_one_org_sees_its_own_money(admin: Admin) -> None:
+    admin.sql("INSERT INTO orgs (id, name) VALUES ('org_b', 'b')")
+    admin.sql("INSERT INTO teams (id, org_id, name) VALUES ('team_b', 'org_b', 'theirs')")
+    spend(admin, {"org_id": "org_b", "team_id": "team_b"}, {"org_id": "org_a", "team_id": "t"}, {"org_id": None, "team_id": None}, roll_up=True)
+    async with admin.runtime.pool.connection() as conn:
+        bound = ReportService(ReportStore(conn, "org_b"), lambda: dt.datetime.now(dt.UTC), "org_b")
+        for since in ("1h", "3d"):
+            report = await bound.report(Ask(by="team,org", since=since, trend=True), 10, None)
+            assert [(row["team"], row["org"], row["requests"]) for row in report["items"]] == [("theirs", "b", 1)]
+            assert report["total"]["requests"] == 1
+        for foreign in ({"team": "t"}, {"org": "org_a"}, {"team": "default"}):
+            with pytest.raises(NotFound):
+                await bound.report(Ask(**foreign), 10, None)
 
 
 async def test_a_question_that_cannot_be_answered(admin: Admin) -> None:
     for query, code in UNANSWERABLE:
         problem = await admin.fails("GET", f"/usage?{query}", 400, code)
         if "colour" in query:
-            assert "model, team, key, provider" in problem["hint"]
+            assert "org, unit, team, key, user, model, provider, route, day" in problem["hint"]
