@@ -35,7 +35,7 @@ _scutum_flags() {
     version) printf '%b\n' '--all --home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     completions) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     chat) printf '%b\n' '--model --system --no-stream --key -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    usage) printf '%b\n' '--by --since --until --columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    usage) printf '%b\n' '--by --since --until --zone --trend --org --unit --team --key --user --model --provider --route --export --columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     providers) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'providers show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -155,6 +155,16 @@ _scutum_value() {
     'usage --by') echo 'model team key provider' ;;
     'usage --since') echo @none ;;
     'usage --until') echo @none ;;
+    'usage --zone') echo @none ;;
+    'usage --org') echo @none ;;
+    'usage --unit') echo @none ;;
+    'usage --team') echo @teams ;;
+    'usage --key') echo @keys ;;
+    'usage --user') echo @none ;;
+    'usage --model') echo @models ;;
+    'usage --provider') echo @none ;;
+    'usage --route') echo @none ;;
+    'usage --export') echo @files ;;
     'usage --columns') echo @none ;;
     'usage --sort') echo @none ;;
     'usage --filter') echo @none ;;

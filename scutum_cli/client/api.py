@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 PAGE = 500
+USAGE_PAGE = 5000
 V1 = "/api/v1"
 
 
@@ -161,15 +162,13 @@ class Api:
     def license_history(self, limit: int | None = None) -> Page[types.LicenseActivation]:
         return cast("Page[types.LicenseActivation]", self._list("license/history", limit))
 
-    def usage(self, *, by: str | None, since: str | None, until: str | None, limit: int | None) -> types.UsageReport:
+    def usage(self, asked: Mapping[str, str | None], *, limit: int | None) -> types.UsageReport:
         """Requests, tokens and cost per group, dearest first, with the totals over all groups."""
-        path = f"{V1}/usage"
-        asked = {"by": by, "since": since, "until": until}
-        report = cast("types.UsageReport", self.client.get(path, {**asked, "limit": _size(limit, 0)}))
-        # The window is fixed by the first page: "24h" would mean another one a moment later.
-        asked |= {"since": report["since"], "until": report["until"]}
+        path, most = f"{V1}/usage", USAGE_PAGE
+        report = cast("types.UsageReport", self.client.get(path, {**asked, "limit": _size(limit, 0, most)}))
+        # The cursor pins the window: "24h" would mean another one a moment later.
         while report["next"] is not None and (limit is None or len(report["items"]) < limit):
-            size = _size(limit, len(report["items"]))
+            size = _size(limit, len(report["items"]), most)
             page = cast("types.UsageReport", self.client.get(path, {**asked, "limit": size, "cursor": report["next"]}))
             report["items"] += page["items"]
             report["next"] = page["next"]
@@ -201,8 +200,8 @@ class Api:
         self.client.delete(f"{V1}/{noun}/{segment(ref)}", params=params)
 
 
-def _size(limit: int | None, have: int) -> int:
-    return PAGE if limit is None else min(PAGE, limit - have)
+def _size(limit: int | None, have: int, most: int = PAGE) -> int:
+    return most if limit is None else min(most, limit - have)
 
 
 def connect() -> Api:

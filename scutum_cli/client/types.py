@@ -765,30 +765,67 @@ class UnitUpdate(TypedDict):
     name: NotRequired[str]
 
 
+class UsageBefore(TypedDict):
+    cost_usd: str
+    requests: int
+
+
+class UsageChange(TypedDict):
+    """
+    Now less before; a percentage is null where there was nothing before.
+    """
+
+    cost_percent: float | None
+    cost_usd: str
+    requests: int
+    requests_percent: float | None
+
+
 class UsageItem(TypedDict):
     """
     Only the dimensions that were asked for are present; null where a request had none.
     """
 
+    before: NotRequired[UsageBefore | None]
+    change: NotRequired[UsageChange | None]
     cost_usd: str
+    day: NotRequired[str | None]
     errors: int
     key: NotRequired[str | None]
     key_id: NotRequired[str | None]
     model: NotRequired[str | None]
+    org: NotRequired[str | None]
+    org_id: NotRequired[str | None]
     provider: NotRequired[str | None]
     requests: int
+    requests_simulated: int
+    requests_unpriced: int
+    route: NotRequired[str | None]
     simulated: bool
     team: NotRequired[str | None]
     team_id: NotRequired[str | None]
     tokens_cached: int
     tokens_in: int
     tokens_out: int
+    unit: NotRequired[str | None]
+    unit_id: NotRequired[str | None]
+    user: NotRequired[str | None]
+
+
+class UsagePeriod(TypedDict):
+    complete: bool
+    since: str
+    until: str
 
 
 class UsageTotal(TypedDict):
+    before: NotRequired[UsageBefore | None]
+    change: NotRequired[UsageChange | None]
     cost_usd: str
     errors: int
     requests: int
+    requests_simulated: int
+    requests_unpriced: int
     simulated: bool
     tokens_cached: int
     tokens_in: int
@@ -908,8 +945,10 @@ class Probe(TypedDict):
 
 
 class UsageReport(TypedDict):
+    before: NotRequired[UsagePeriod | None]
     items: list[UsageItem]
     next: str | None
     since: str
     total: UsageTotal
     until: str
+    zone: str

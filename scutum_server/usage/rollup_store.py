@@ -1,17 +1,12 @@
-"""Builds spend_days and spend_user_days anew from the log: what they lack, and what another time zone cuts otherwise."""
+"""Builds spend_days and spend_user_days anew from the log: what they lack, and what another time zone cuts anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psycopg
-
-from scutum_server.errors import Unavailable
 from scutum_server.infra.store import Store
 
 # Nobody adds to the days while this is held, and who waits for it has not read the zones yet: see the trigger.
 LOCK = "LOCK TABLE spend_days IN SHARE ROW EXCLUSIVE MODE"
+SETTLED = "SELECT bool_and(zone = zone_of(org_id)) IS NOT FALSE AS settled FROM spend_zones"
 # Not before the log's first whole day: what was archived stays as it was counted.
 MOVED = """
 WITH moved AS (
@@ -76,21 +71,13 @@ WHERE NOT z.ready AND NOT EXISTS (SELECT FROM spend_todo t WHERE t.org_id = z.or
 """
 
 
-@contextmanager
-def unavailable_on_error() -> Iterator[None]:
-    """Raises Unavailable where the database does not do as told."""
-    try:
-        yield
-    except (psycopg.Error, OSError) as error:
-        reason = f"The database does not answer: {type(error).__name__}."
-        raise Unavailable(reason, code="database_unavailable") from error
-
-
 class RollupStore(Store):
     """Over a connection of its own, which commits by itself."""
 
     async def note_moves(self) -> int:
         """How many orgs have another time zone than their days are counted by; theirs are to be built anew."""
+        if (await self._rows(SETTLED, {}))[0]["settled"]:
+            return 0
         async with self._conn.transaction():
             await self._conn.execute(LOCK)
             moved = int((await self._rows(MOVED, {}))[0]["moved"])

@@ -22,6 +22,7 @@ from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
 from scutum_server.worker.keeper import Keeper
 from scutum_server.worker.licences import LicenceWatch
 from scutum_server.worker.reclaim import Reclaim
+from scutum_server.worker.rollups import Rollups
 from scutum_server.worker.soft_caps import SoftCaps
 from scutum_server.worker.spans import Place, place
 from scutum_server.worker.store import HeartbeatStore, ProviderStore
@@ -68,6 +69,7 @@ async def _main(settings: WorkerSettings) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             works = [heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run(), keeper.run()]
+            works += [Rollups(settings.database).run()]
             others = [group.create_task(work) for work in works]
             if exporter is not None:
                 exporter.start()
