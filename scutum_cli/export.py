@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -66,14 +67,11 @@ def _fill(
 
 
 def _csv(file: IO[bytes], fields: Sequence[Field], rows: Sequence[Mapping[str, Any]]) -> None:
-    import io
-
-    with io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([field.name for field in fields])
-        for row in rows:
-            writer.writerow([_cell(row.get(field.name)) for field in fields])
-        text.detach()
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields])
+    writer.writerows([_cell(row.get(field.name)) for field in fields] for row in rows)
+    text.detach()
 
 
 def _cell(value: Any) -> Any:

@@ -39,7 +39,7 @@ def change(row: Mapping[str, Any]) -> str:
         return "new" if row["requests"] else NOTHING
     sign = "+" if amount > 0 else "-" if amount < 0 else ""
     percent = change["cost_percent"]
-    return f"{sign}{money(abs(amount))}" + ("" if percent is None else f" ({percent:+g} %)")
+    return f"{sign}{money(abs(amount))}" + ("" if percent is None else f" ({f'{percent:+,.1f}'.removesuffix('.0')} %)")
 
 
 def columns(by: Sequence[str], *, trend: bool = False) -> list[Column[Any]]:
