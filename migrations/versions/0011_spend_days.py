@@ -4,15 +4,15 @@ A trigger writes `spend_days` and `spend_user_days` in the transaction that adds
 the log, also the previous release, keeps them. Days are those of the org's time zone (`spend_zones`). What the log held
 before is built by the worker day by day, from `spend_todo`; until then the org is not `ready`: reports read the hours.
 
-Revision: 0010, after 0009. The previous release reads and writes its own tables as before.
+Revision: 0011, after 0010. The previous release reads and writes its own tables as before.
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 # sum(bigint) counts in numeric, which takes most of the time of a report.
 SUM = """
