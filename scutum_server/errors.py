@@ -8,6 +8,8 @@ ScutumError                 code, status, retryable; `detail` for people, `hint`
 ├── Conflict                409  the name is taken, or the state moved
 ├── Stale                   412  the object is no longer as the caller has seen it
 ├── TooLarge                413
+├── WrongType               415  the body is not what the route reads
+├── Locked                  423  changes are switched off
 ├── Unavailable             503  a part that we need is down; retryable
 └── UpstreamError           502  the provider failed us (subclasses in `upstream`)
 
@@ -68,6 +70,16 @@ class Stale(ScutumError):
 class TooLarge(ScutumError):
     code = "request_too_large"
     status = 413
+
+
+class WrongType(ScutumError):
+    code = "unsupported_media_type"
+    status = 415
+
+
+class Locked(ScutumError):
+    code = "read_only"
+    status = 423
 
 
 class Unavailable(ScutumError):

@@ -242,7 +242,7 @@ def exit_code_of(status: int) -> int:
         return errors.NOT_FOUND
     if status in {409, 412, 428}:
         return errors.CONFLICT
-    if status in {402, 429, 451}:
+    if status in {402, 423, 429, 451}:
         return errors.REFUSED
     return errors.UNREACHABLE if status >= 500 else errors.USAGE
 

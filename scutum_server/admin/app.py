@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from scutum_server import __version__
 from scutum_server.access import routes as access
 from scutum_server.admin import auth, health, logins, permissions, problems, roles
+from scutum_server.admin.answers import adopt
 from scutum_server.admin.fleet import Fleet
 from scutum_server.admin.middleware import Envelope
 from scutum_server.admin.probing import StoredTester
@@ -50,7 +51,7 @@ def _guarded() -> APIRouter:
         audit.router,
         licensing.router,
     ):
-        guarded.include_router(router, dependencies=transactional)
+        guarded.include_router(adopt(router), dependencies=transactional)
     return guarded
 
 

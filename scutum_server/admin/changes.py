@@ -37,8 +37,6 @@ class Context(Struct, frozen=True, kw_only=True):
     session: Session | None = None
     ip: str | None = None
     request_id: str | None = None
-    expected: frozenset[str] | None = None
-    """The versions of If-Match, one of which an object that is changed must have; None for any, as for `*`."""
 
     @property
     def holder(self) -> Principal:
@@ -71,8 +69,10 @@ def address_of(host: str | None) -> str | None:
 class Changes:
     """Audit rows go last: each holds the end of its org's chain until the transaction is over."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, expected: frozenset[str] | None = None) -> None:
+        """`expected` are the tags of If-Match, one of which an object that is changed must have."""
         self.context = context
+        self._expected = expected
         self._entries: list[AuditEntry] = []
         self._config: list[tuple[str, str]] = []
         self._events: list[events.Event] = []
@@ -120,7 +120,7 @@ class Changes:
 
     def expect(self, version: dt.datetime | None) -> None:
         """Raises Stale unless the caller means the object as it was last changed then (None: as there is none)."""
-        expected = self.context.expected
+        expected = self._expected
         if expected is None:
             return
         if version is None or (tag_of(version) not in expected and "*" not in expected):

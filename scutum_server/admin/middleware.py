@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scutum_server.admin import problems
-from scutum_server.errors import InvalidInput, ScutumError, TooLarge
+from scutum_server.errors import InvalidInput, ScutumError, TooLarge, WrongType
 from scutum_server.infra.ids import uuid7
 
 MAX_BODY = 1024 * 1024
@@ -43,7 +43,10 @@ class Envelope:
         answer: Response
         try:
             _check_address(scope)
-            await self._app(scope, _replay(await _read(scope, receive), receive), send_with_id)
+            body = await _read(scope, receive)
+            if body:
+                _check_type(scope)
+            await self._app(scope, _replay(body, receive), send_with_id)
             return
         except _GoneError:
             return
@@ -58,6 +61,12 @@ class Envelope:
 def _check_address(scope: Scope) -> None:
     if "\0" in scope["path"] or b"%00" in scope.get("query_string", b"") or len(scope["path"]) > 2000:
         raise InvalidInput("The address holds characters that no name has.", code="invalid_address")
+
+
+def _check_type(scope: Scope) -> None:
+    kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        raise WrongType("The body is not sent as JSON.", hint="Send it with the header Content-Type: application/json")
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

@@ -6,9 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import RouteContext, iter_route_contexts
 
+from scutum_server.admin.answers import Transactional
 from scutum_server.admin.auth import authenticate
+from scutum_server.admin.wishes import MUTATIONS
 
+_DRY_RUN = "Run everything, answer as if it were done, and change nothing."
+_IF_MATCH = "The ETag of the object as you have read it, or *: 412 `stale` when it has been changed since."
+_IDEMPOTENCY = "The answer is kept for 24 hours and given again to a repetition; 409 to another request with this key."
 _OWN_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
@@ -21,8 +27,11 @@ def document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         separate_input_output_schemas=False,
     )
+    transactional = {context.name for context in iter_route_contexts(app.routes) if _in_transaction(context)}
     for path in found["paths"].values():
-        for operation in path.values():
+        for method, operation in path.items():
+            if operation["operationId"] in transactional:
+                _add_wishes(method, operation)
             responses = operation["responses"]
             responses.pop("422", None)
             responses["default"]["content"] = {
@@ -31,6 +40,27 @@ def document(app: FastAPI) -> dict[str, Any]:
     for name in _OWN_ERRORS:
         found["components"]["schemas"].pop(name, None)
     return found
+
+
+def _in_transaction(context: RouteContext) -> bool:
+    return isinstance(context.original_route, Transactional)
+
+
+def _add_wishes(method: str, operation: dict[str, Any]) -> None:
+    """What every change can be told beside its body: no handler declares it."""
+    if method.upper() not in MUTATIONS:
+        return
+    parameters = operation.setdefault("parameters", [])
+    parameters.append(_parameter("query", "dry_run", {"type": "boolean", "default": False}, _DRY_RUN))
+    if any(parameter["in"] == "path" for parameter in parameters):
+        parameters.append(_parameter("header", "If-Match", {"type": "string", "maxLength": 1000}, _IF_MATCH))
+    if method == "post":
+        key = {"type": "string", "maxLength": 255, "pattern": "^[!-~]+$"}
+        parameters.append(_parameter("header", "Idempotency-Key", key, _IDEMPOTENCY))
+
+
+def _parameter(where: str, name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"in": where, "name": name, "required": False, "schema": schema, "description": description}
 
 
 def render(app: FastAPI) -> str:

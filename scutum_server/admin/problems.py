@@ -12,12 +12,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from scutum_server.admin.idempotency import Replay, on_replay
 from scutum_server.errors import ScutumError
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 _HTTP = {
     404: ("route_not_found", "There is no such route.", "See GET /api/v1/openapi.json."),
+    415: ("unsupported_media_type", "The body is not JSON.", "Send it with: Content-Type: application/json"),
     405: ("method_not_allowed", "This route does not know this method.", "See the header Allow."),
 }
 
@@ -116,4 +118,5 @@ async def _on_http(request: Request, error: HTTPException) -> Response:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(ScutumError, _on_known)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, _on_invalid)  # type: ignore[arg-type]
+    app.add_exception_handler(Replay, on_replay)
     app.add_exception_handler(HTTPException, _on_http)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from scutum_server.errors import Unavailable
 from scutum_server.infra import migrate
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
+from scutum_server.infra.slots import Slots
 from scutum_server.key_rotation import Rotating
 from scutum_server.licensing.trust import Trust
 from scutum_server.settings import AdminSettings
@@ -27,6 +28,7 @@ from scutum_server.upstream.forward_proxy import Outgoing, outgoing
 from scutum_server.upstream.litellm import Place
 
 RETRY_S = 1.0
+POOL_SIZE = 10
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +58,8 @@ class Runtime:
             "The control plane is starting.", code="starting", hint="Try again in a second."
         )
     )
+    slots: Slots = field(default_factory=lambda: Slots(POOL_SIZE))
+    """One for each connection: requests that need one wait here, not for seconds at the pool."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def prepare(self) -> None:

@@ -5,13 +5,20 @@ from collections.abc import AsyncIterator, Iterator
 from fastapi import Request
 from fastapi.routing import APIRoute
 
+from scutum_server.admin import idempotency, wishes
 from scutum_server.admin.auth import Shown, admit, forbidden, runtime_of
 from scutum_server.admin.changes import Changes
+from scutum_server.admin.permissions import ROUTES
 from scutum_server.admin.runtime import utc_now
 from scutum_server.admin.services import Services
-from scutum_server.errors import Forbidden, InvalidInput
+from scutum_server.errors import Forbidden, InvalidInput, Locked
+from scutum_server.gateway.settings import READ_ONLY, SettingService
 from scutum_server.infra.db import transaction
 from scutum_server.schemas import ListQuery
+
+DRY_RUN = "x-scutum-dry-run"
+_ALWAYS = frozenset({"session", "license.write"})
+"""Permissions whose routes change something in read-only mode too: one's own session, and the licence."""
 
 
 def _refuse_unknown_parameters(request: Request) -> None:
@@ -33,25 +40,47 @@ def _known(route: APIRoute) -> Iterator[str]:
             yield from model.model_fields
         else:
             yield parameter.alias
+    if not wishes.MUTATIONS.isdisjoint(route.methods or ()):
+        yield "dry_run"
+
+
+async def _check_writable(request: Request, settings: SettingService) -> None:
+    """Raises Locked in read-only mode, but for what ends it, one's own session, and a licence."""
+    name = request.scope["route"].name
+    ends = name == "put_setting" and request.path_params.get("key") == READ_ONLY
+    if ends or ROUTES[name] in _ALWAYS:
+        return
+    if await settings.value(READ_ONLY):
+        raise Locked("The control plane is read-only.", hint=f"To end that: scutum settings set {READ_ONLY}=false")
 
 
 async def unit_of_work(request: Request, access: Shown) -> AsyncIterator[None]:
     """One transaction around the handler: committed, with its audit rows, before the answer leaves.
 
-    The session is looked up in it. What is forbidden, here or by a rule of the services, is on the audit trail.
+    The session is looked up in it. What is forbidden, here or by a rule of the services, is on the audit trail. A dry
+    run is rolled back instead, once its answer is made.
     """
     _refuse_unknown_parameters(request)
-    runtime = runtime_of(request)
+    runtime, wish = runtime_of(request), wishes.read(request)
     try:
-        async with transaction(runtime.pool) as conn:
+        async with runtime.slots, transaction(runtime.pool) as conn:
             context = await admit(request, conn, access)
-            changes = Changes(context)
-            request.state.conn, request.state.changes = conn, changes
+            changes = Changes(context, wish.expected)
+            request.state.conn, request.state.changes, request.state.dry_run = conn, changes, wish.dry_run
             services = Services(conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust)
             for name, service in vars(services).items():
                 setattr(request.state, name, service)
+            once = await idempotency.begin(request, conn, runtime.box, context.actor.id, wish.idempotency_key)
+            if wish.mutation and not wish.dry_run:
+                await _check_writable(request, services.settings)
             yield
+            if wish.dry_run:
+                await conn.rollback()
+                request.state.answer.headers[DRY_RUN] = "true"
+                return
             await changes.write(conn)
+            if once is not None:
+                await once.keep(request.state.answer)
     except Forbidden:
         await forbidden(request)
         raise

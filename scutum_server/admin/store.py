@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from redis.exceptions import RedisError
 
@@ -15,6 +17,27 @@ SCHEMA_EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL AS found"
 SCHEMA = "SELECT version_num FROM alembic_version"
 SPEND_REJECTS = "SELECT count(*) AS found FROM spend_rejects WHERE at > now() - interval '24 hours'"
 BOOTSTRAP_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-bootstrap', 0))"
+
+IDEMPOTENCY_LOCK = """
+SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency:' || %(actor)s || encode(%(digest)s, 'hex'), 0)) AS ours
+"""
+IDEMPOTENCY_ANSWER = """
+SELECT fingerprint, answer FROM idempotency_keys
+WHERE actor_id = %(actor)s AND digest = %(digest)s AND created_at > now() - interval '24 hours'
+"""
+IDEMPOTENCY_KEEP = """
+INSERT INTO idempotency_keys (actor_id, digest, fingerprint, answer)
+VALUES (%(actor)s, %(digest)s, %(fingerprint)s, %(answer)s)
+ON CONFLICT (actor_id, digest)
+DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()
+"""
+# A few at a time, and none that somebody else is at: each new one takes care of the old ones.
+IDEMPOTENCY_FORGET = """
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+    ORDER BY created_at LIMIT 20 FOR UPDATE SKIP LOCKED
+))
+"""
 
 
 async def schema(conn: Connection) -> str | None:
@@ -35,6 +58,24 @@ async def spend_rejects(conn: Connection) -> int:
 async def bootstrap_lock(conn: Connection) -> None:
     """One process at a time makes the first objects, until its transaction ends."""
     await conn.execute(BOOTSTRAP_LOCK)
+
+
+async def idempotency_lock(conn: Connection, actor: str, digest: bytes) -> bool:
+    """False while another transaction works on the same key; ours until the transaction ends."""
+    row = await (await conn.execute(IDEMPOTENCY_LOCK, {"actor": actor, "digest": digest})).fetchone()
+    return bool(row and row["ours"])
+
+
+async def idempotency_answer(conn: Connection, actor: str, digest: bytes) -> dict[str, Any] | None:
+    """Fingerprint and wrapped answer of the last 24 hours."""
+    return await (await conn.execute(IDEMPOTENCY_ANSWER, {"actor": actor, "digest": digest})).fetchone()
+
+
+async def keep_answer(conn: Connection, actor: str, digest: bytes, fingerprint: bytes, answer: bytes) -> None:
+    """Keeps a wrapped answer, and forgets a few of the old ones."""
+    fields = {"actor": actor, "digest": digest, "fingerprint": fingerprint, "answer": answer}
+    await conn.execute(IDEMPOTENCY_KEEP, fields)
+    await conn.execute(IDEMPOTENCY_FORGET)
 
 
 class _Traces(msgspec.Struct):

@@ -27,7 +27,13 @@ class Known(Struct, frozen=True):
     description: str
 
 
+READ_ONLY = "admin.read_only"
 KNOWN: dict[str, Known] = {
+    READ_ONLY: Known(
+        bool,
+        False,
+        "Whether the admin API refuses every change with 423 `read_only`, but that of this setting and of the licence.",
+    ),
     "keys.default_ttl_days": Known(
         Annotated[int, Meta(ge=1, le=3650)] | None,
         None,

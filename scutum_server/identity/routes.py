@@ -39,8 +39,10 @@ Teams = Annotated[TeamService, Depends(_teams)]
 Keys = Annotated[KeyService, Depends(_keys)]
 
 
-def _issued(issued: models.IssuedKey) -> dict[str, Any]:
-    return msgspec.structs.asdict(issued.key) | {"key": issued.plaintext}
+def _issued(request: Request, issued: models.IssuedKey) -> dict[str, Any]:
+    """What a dry run would have issued opens nothing, and must not look as if it did."""
+    plaintext = "dry-run" if request.state.dry_run else issued.plaintext
+    return msgspec.structs.asdict(issued.key) | {"key": plaintext}
 
 
 @router.get("/orgs", response_model=schemas.OrgList)
@@ -140,9 +142,9 @@ async def list_keys(keys: Keys, query: Annotated[schemas.KeyQuery, Query()]) -> 
 
 
 @router.post("/keys", response_model=schemas.IssuedKey, status_code=status.HTTP_201_CREATED)
-async def create_key(keys: Keys, body: schemas.KeyCreate) -> dict[str, Any]:
+async def create_key(request: Request, keys: Keys, body: schemas.KeyCreate) -> dict[str, Any]:
     """Creates a key; its secret is in this answer only."""
-    return _issued(await keys.create(body.model_dump(exclude_unset=True)))
+    return _issued(request, await keys.create(body.model_dump(exclude_unset=True)))
 
 
 @router.post("/keys/{ref:path}/revoke", response_model=schemas.Key)
@@ -152,9 +154,9 @@ async def revoke_key(keys: Keys, ref: str) -> models.Key:
 
 
 @router.post("/keys/{ref:path}/rotate", response_model=schemas.IssuedKey)
-async def rotate_key(keys: Keys, ref: str, body: schemas.KeyRotate | None = None) -> dict[str, Any]:
+async def rotate_key(request: Request, keys: Keys, ref: str, body: schemas.KeyRotate | None = None) -> dict[str, Any]:
     """Gives a key a new secret; the former one opens for `overlap_seconds` more."""
-    return _issued(await keys.rotate(ref, body.overlap_seconds if body else None))
+    return _issued(request, await keys.rotate(ref, body.overlap_seconds if body else None))
 
 
 @router.get("/keys/{ref:path}", response_model=schemas.Key)

@@ -235,7 +235,8 @@ async def test_a_provider_s_deletion_waits_for_a_model_that_is_being_made(admin:
 async def test_settings_are_typed_and_known(admin: Admin) -> None:
     listed = (await admin.get("/settings"))["items"]
     assert [setting["key"] for setting in listed] == [
-        "keys.default_ttl_days", "keys.rotation_overlap_seconds", "maintenance.enabled", "maintenance.retry_after_seconds",
+        "admin.read_only", "keys.default_ttl_days", "keys.rotation_overlap_seconds", "maintenance.enabled",
+        "maintenance.retry_after_seconds",
     ]  # fmt: skip
     put = await admin.call("PUT", "/settings/keys.default_ttl_days", json={"value": 30})
     assert (put.json()["value"], put.json()["default"]) == (30, None)
