@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "keys": ("scutum_cli.commands.keys", "app", SERVER, "The keys that clients authenticate with."),
     "limits": ("scutum_cli.commands.limits", "app", SERVER, "Rate limits: requests, tokens and concurrency."),
     "budgets": ("scutum_cli.commands.budgets", "app", SERVER, "What may be spent in a day, week or month."),
+    "audit": ("scutum_cli.commands.audit", "app", SERVER, "Who did what, and the proof of it."),
     "settings": ("scutum_cli.commands.settings", "app", SERVER, "The server's own settings."),
     "license": ("scutum_cli.commands.license", "app", SERVER, "What this install is licensed for."),
     "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),

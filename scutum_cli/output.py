@@ -74,6 +74,14 @@ def verbose(text: str) -> None:
         print(paint(text, "dim", err=True), file=sys.stderr)
 
 
+def live(text: str | None) -> None:
+    """One line on stderr that the next one takes the place of, on a terminal only; None takes it away."""
+    if style.progress and not style.quiet and sys.stderr.isatty():
+        room = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[2K{(text or '')[:room]}")
+        sys.stderr.flush()
+
+
 def done(text: str) -> None:
     """The one line that a successful change prints; in JSON mode the data says it instead."""
     if style.format == "table":

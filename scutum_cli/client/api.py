@@ -174,6 +174,10 @@ class Api:
             report["next"] = page["next"]
         return report
 
+    def listed(self, noun: str, limit: int | None) -> Page[Any]:
+        """A paged list of the API by its path."""
+        return self._list(noun, limit)
+
     def _list(
         self, noun: str, limit: int | None, params: Mapping[str, Any] | None = None, *, paged: bool = True
     ) -> Page[Any]:

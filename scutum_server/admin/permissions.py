@@ -49,7 +49,7 @@ PERMISSIONS: dict[str, Permission] = {
     "settings.read": Permission(_ALL, install=True),
     "settings.write": Permission(_RUNNERS, install=True),
     "usage.read": Permission(_ALL),
-    "audit.read": Permission(_REVIEWERS, install=True),
+    "audit.read": Permission(_REVIEWERS),
     "audit.keys": Permission(_ADMINS, install=True),
     "license.read": Permission(_ALL, install=True),
     "license.write": Permission(frozenset({"owner"}), install=True),

@@ -65,6 +65,6 @@ class Services:
         limits = LimitStore(conn, scope)
         self.limits = LimitService(limits, changes)
         self.budgets = BudgetService(limits, changes, clock)
-        self.audit = AuditService(AuditStore(conn))
+        self.audit = AuditService(AuditStore(conn, scope), clock, scope=scope)
         self.proof = ProofService(ProofStore(conn, scope), changes, clock, scope)
         self.reports = ReportService(ReportStore(conn, scope), clock, scope)

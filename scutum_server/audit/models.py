@@ -68,6 +68,36 @@ class AuditRow(Struct, frozen=True, kw_only=True):
     source: str
 
 
+Place = tuple[dt.datetime, str]
+"""Where a row stands among all: its time and id."""
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """Which rows are wanted: all fields that are set must hold. `actor` is an id, or an e-mail address if it has an @;
+    rows from `since` up to `until`; `text` is anywhere in what a row tells, in upper or lower case.
+    """
+
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    actor: str | None = None
+    action: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    org: str | None = None
+    source: str | None = None
+    outcome: str | None = None
+    text: str | None = None
+
+    def equal(self) -> dict[str, str]:
+        """Columns with the value that they must have."""
+        actor = "actor_email" if self.actor and "@" in self.actor else "actor_id"
+        wanted = {
+            actor: self.actor, "action": self.action, "resource_type": self.resource_type,
+            "resource_id": self.resource_id, "org_id": self.org, "source": self.source, "outcome": self.outcome,
+        }  # fmt: skip
+        return {name: value for name, value in wanted.items() if value is not None}
+
+
 def _is_secret(name: str) -> bool:
     if name.endswith(("_hint", "Hint")):
         return False

@@ -2,41 +2,120 @@
 
 from __future__ import annotations
 
-import datetime as dt
+from typing import Any, Final, LiteralString
 
 import msgspec
 from psycopg.types.json import Jsonb
 
-from scutum_server.audit.models import AuditEntry, AuditRow
+from scutum_server.audit.models import AuditEntry, AuditRow, Filter, Place
 from scutum_server.infra.db import Connection
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.store import Store
 
 APPEND = """
 SELECT audit_append(%(id)s, %(org_id)s, %(actor_id)s, %(actor_kind)s, %(actor_email)s, %(ip)s::inet, %(action)s,
     %(resource_type)s, %(resource_id)s, %(diff)s, %(request_id)s, %(outcome)s, %(source)s)
 """
-PAGE = """
+SELECT: Final[LiteralString] = """
 SELECT timestamp, id, org_id, seq, actor_id, actor_kind, actor_email, host(ip) AS ip, action, resource_type,
     resource_id, diff, request_id, outcome, source
-FROM audit_logs
-WHERE %(timestamp)s::timestamptz IS NULL OR (timestamp, id) < (%(timestamp)s::timestamptz, %(id)s::text)
-ORDER BY timestamp DESC, id DESC LIMIT %(limit)s
-"""
+FROM audit_logs WHERE true"""
+# A comparison of rows leaves out no partition, hence the bare one beside it.
+BEFORE: Final[LiteralString] = (
+    " AND timestamp <= %(timestamp)s AND (timestamp, id) < (%(timestamp)s::timestamptz, %(id)s::text)"
+)
+SINCE: Final[LiteralString] = " AND timestamp >= %(since)s"
+UNTIL: Final[LiteralString] = " AND timestamp < %(until)s"
+EQUAL: Final[dict[str, LiteralString]] = {
+    "actor_id": " AND actor_id = %(actor_id)s",
+    "actor_email": " AND actor_email = %(actor_email)s",
+    "action": " AND action = %(action)s",
+    "resource_type": " AND resource_type = %(resource_type)s",
+    "resource_id": " AND resource_id = %(resource_id)s",
+    "org_id": " AND org_id = %(org_id)s",
+    "source": " AND source = %(source)s",
+    "outcome": " AND outcome = %(outcome)s",
+}
+NEWEST: Final[LiteralString] = " ORDER BY timestamp DESC, id DESC LIMIT %(limit)s"
+# Of several conditions one leads through its index; the others are held against the rows of a stretch, whose last row
+# comes in any case, since it says where to go on.
+STRETCH: Final[LiteralString] = """
+SELECT * FROM (SELECT *, row_number() OVER () AS place, count(*) OVER () AS stretch, true"""
+FROM: Final[LiteralString] = " AS holds FROM ("
+LOOKED_AT: Final[LiteralString] = ") part) numbered WHERE holds OR place = stretch ORDER BY place"
+TEXT: Final[LiteralString] = """
+AND strpos(lower(concat_ws(' ', actor_id, actor_email, ip, action, resource_type, resource_id, request_id, outcome,
+    source, diff::text)), %(text)s) > 0"""
+ESTIMATE: Final[LiteralString] = "EXPLAIN (FORMAT JSON) SELECT FROM audit_logs WHERE true"
 
 
-class AuditStore:
+class AuditStore(Store):
     """Works inside the connection's transaction; never commits."""
 
-    def __init__(self, conn: Connection) -> None:
-        self._conn = conn
+    def __init__(self, conn: Connection, scope: str | None = None) -> None:
+        super().__init__(conn, scope)
 
     async def append(self, entry: AuditEntry) -> None:
         """Locks the head of the org's chain until the transaction ends, so it comes last in it."""
         fields = msgspec.structs.asdict(entry)
         await self._conn.execute(APPEND, fields | {"id": new_id("aud"), "diff": Jsonb(entry.diff)})
 
-    async def page(self, limit: int, before: tuple[dt.datetime, str] | None) -> list[AuditRow]:
-        """Newest first, starting after the row `before`."""
-        timestamp, row_id = before or (None, None)
-        cursor = await self._conn.execute(PAGE, {"timestamp": timestamp, "id": row_id, "limit": limit})
-        return [AuditRow(**row) for row in await cursor.fetchall()]
+    async def page(self, wanted: Filter, limit: int, before: Place | None) -> list[AuditRow]:
+        """Newest first, starting after the row `before`: for one condition at most, which has an index of its own."""
+        query, params = self._query(wanted, before, list(self._equal(wanted)))
+        return [AuditRow(**row) for row in await self._rows(query + NEWEST, params | {"limit": limit})]
+
+    async def stretch(
+        self, wanted: Filter, leader: str | None, size: int, before: Place | None
+    ) -> tuple[list[AuditRow], Place | None]:
+        """Which of the next `size` rows of the leading condition fit, and the last row looked at, None at the end."""
+        query, params = self._query(wanted, before, [] if leader is None else [leader])
+        held: LiteralString = STRETCH
+        for name in self._equal(wanted):
+            if name != leader:
+                held += EQUAL[name]
+        if wanted.text:
+            held += TEXT
+        params |= {"limit": size, "text": (wanted.text or "").lower()}
+        rows = await self._rows(held + FROM + query + NEWEST + LOOKED_AT, params)
+        more = bool(rows) and rows[-1]["stretch"] == size
+        end = (rows[-1]["timestamp"], rows[-1]["id"]) if more else None
+        return [_row(row) for row in rows if row["holds"]], end
+
+    async def leader(self, wanted: Filter) -> str | None:
+        """The condition that the fewest rows fulfil, by Postgres' statistics; None without any."""
+        equal = self._equal(wanted)
+        if len(equal) < 2:
+            return next(iter(equal), None)
+        estimates = {}
+        for name in equal:
+            rows = await self._rows(ESTIMATE + EQUAL[name], equal)
+            estimates[name] = rows[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"]
+        return min(estimates, key=lambda name: estimates[name])
+
+    def conditions(self, wanted: Filter) -> int:
+        """How many a row must fulfil, times aside."""
+        return len(self._equal(wanted)) + (wanted.text is not None)
+
+    def _equal(self, wanted: Filter) -> dict[str, str]:
+        return wanted.equal() | ({} if self._scope is None else {"org_id": self._scope})
+
+    def _query(
+        self, wanted: Filter, before: Place | None, conditions: list[str]
+    ) -> tuple[LiteralString, dict[str, Any]]:
+        query = SELECT
+        for name in conditions:
+            query += EQUAL[name]
+        if wanted.since is not None:
+            query += SINCE
+        if wanted.until is not None:
+            query += UNTIL
+        params: dict[str, Any] = {**self._equal(wanted), "since": wanted.since, "until": wanted.until}
+        if before is not None:
+            query += BEFORE
+            params |= {"timestamp": before[0], "id": before[1]}
+        return query, params
+
+
+def _row(row: dict[str, Any]) -> AuditRow:
+    return AuditRow(**{name: row[name] for name in AuditRow.__struct_fields__})

@@ -67,7 +67,7 @@ class Trail:
     def tamper(self, statement: str, *params: Any) -> int:
         """Past every right, as only a superuser can."""
         with psycopg.connect(**self.superuser.conninfo()) as conn:
-            return conn.execute(statement, params).rowcount
+            return conn.execute(statement, params or None).rowcount
 
     @contextmanager
     def tampered(self, statement: str) -> Iterator[None]:

@@ -86,6 +86,7 @@ class Gateway:
     master_key: str
     home: Path
     authority: Authority
+    database: str
 
     def context(self, name: str = "local", **more) -> dict:
         return {"name": name, "admin_url": self.admin_url, "proxy_url": self.proxy_url, **more}
@@ -138,11 +139,13 @@ def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iter
         "SCUTUM_PROXY_PORT": str(proxy_port),
         "SCUTUM_PROXY_URL": f"http://127.0.0.1:{proxy_port}",
         "SCUTUM_SPILL_DIR": str(home / "spill"),
+        "SCUTUM_AUDIT_KEYS": str(home / "config" / "audit-keys"),
+        "SCUTUM_AUDIT_SHIP": (directory / "elsewhere").as_uri(),
         # Licensed, so that no command has anything to remind of.
         "SCUTUM_LICENSE_TRUST": str(authority.trusted(home / "config")),
         "LICENSE_KEY": authority.issue(tier="enterprise"),
     }
-    gateway = Gateway(f"http://127.0.0.1:{admin_port}", f"http://127.0.0.1:{proxy_port}", master_key, home, authority)
+    gateway = Gateway(f"http://127.0.0.1:{admin_port}", f"http://127.0.0.1:{proxy_port}", master_key, home, authority, name)
     with ExitStack() as stack:
         stack.callback(postgres.drop, name)
         stack.enter_context(_process("admin", env, directory / "admin.log", admin_port))
