@@ -10,7 +10,7 @@ from scutum_server.access import models, passwords, schemas
 from scutum_server.access.passwords import Passwords
 from scutum_server.access.service import ServiceAccountService, UserService
 from scutum_server.infra.paging import Page
-from scutum_server.schemas import Body, Cursor, Limit
+from scutum_server.schemas import Body
 
 router = APIRouter(tags=["access"])
 
@@ -33,8 +33,6 @@ async def _passwords(request: Request) -> Passwords:
 Users = Annotated[UserService, Depends(_users)]
 ServiceAccounts = Annotated[ServiceAccountService, Depends(_service_accounts)]
 Hasher = Annotated[Passwords, Depends(_passwords)]
-ByRole = Annotated[schemas.Role | None, Query(description="Only those with this role.")]
-ByOrg = Annotated[str | None, Query(max_length=200, description="Only those of this org.")]
 
 
 async def _hashed(hasher: Passwords, fields: dict[str, Any], email: str) -> str | None:
@@ -54,11 +52,9 @@ def _sent(body: Body) -> dict[str, Any]:
 
 
 @router.get("/users", response_model=schemas.UserList)
-async def list_users(
-    users: Users, limit: Limit = 100, cursor: Cursor = None, role: ByRole = None, org: ByOrg = None
-) -> Page[models.User]:
+async def list_users(users: Users, query: Annotated[schemas.UserQuery, Query()]) -> Page[models.User]:
     """People, oldest first."""
-    return await users.page(limit, cursor, role, org)
+    return await users.page(query.ask("org"), query.org)
 
 
 @router.post("/users", response_model=schemas.User, status_code=status.HTTP_201_CREATED)
@@ -96,10 +92,10 @@ async def delete_user(users: Users, ref: str) -> None:
 
 @router.get("/service-accounts", response_model=schemas.ServiceAccountList)
 async def list_service_accounts(
-    accounts: ServiceAccounts, limit: Limit = 100, cursor: Cursor = None, role: ByRole = None, org: ByOrg = None
+    accounts: ServiceAccounts, query: Annotated[schemas.ServiceAccountQuery, Query()]
 ) -> Page[models.ServiceAccount]:
     """Programs that use the control plane, oldest first, without their tokens."""
-    return await accounts.page(limit, cursor, role, org)
+    return await accounts.page(query.ask("org"), query.org)
 
 
 @router.post("/service-accounts", response_model=schemas.IssuedServiceAccount, status_code=status.HTTP_201_CREATED)

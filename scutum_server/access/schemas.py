@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, model_validator
 
-from scutum_server.schemas import Answer, Body, Time
+from scutum_server.schemas import SORT, Answer, Body, ListQuery, NameFilter, Time
 
 Role = Literal["owner", "admin", "operator", "approver", "viewer"]
 Email = Annotated[str, Field(min_length=3, max_length=254)]
@@ -81,6 +81,30 @@ class Me(Answer):
     session_id: str | None
     method: str | None
     expires_at: Time | None
+
+
+OrgRef = Annotated[str | None, Field(max_length=200, description="Id or name of an org.")]
+
+
+class UserQuery(ListQuery):
+    sort: Annotated[
+        Literal["created_at", "-created_at", "email", "-email", "last_login_at", "-last_login_at"],
+        Field(description=SORT),
+    ] = "created_at"
+    email: NameFilter = None
+    role: Role | None = None
+    org: OrgRef = None
+    state: Literal["active", "disabled"] | None = None
+
+
+class ServiceAccountQuery(ListQuery):
+    sort: Annotated[
+        Literal["created_at", "-created_at", "name", "-name", "expires_at", "-expires_at"], Field(description=SORT)
+    ] = "created_at"
+    name: NameFilter = None
+    role: Role | None = None
+    org: OrgRef = None
+    state: Literal["active", "expired", "revoked"] | None = None
 
 
 class UserCreate(Body):

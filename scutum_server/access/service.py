@@ -28,9 +28,10 @@ from scutum_server.access.models import (
 )
 from scutum_server.access.sessions.store import SessionStore
 from scutum_server.access.store import AccessStore
-from scutum_server.infra import crypto, paging, refs
+from scutum_server.infra import crypto, refs
 from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
+from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 
 MAX_LIFETIME = dt.timedelta(days=3650)
@@ -74,6 +75,12 @@ class Bounds:
             raise missing
         return org_id
 
+    async def within(self, ask: Ask, org: str | None) -> Ask:
+        """The list as it was asked for, of one org if one is named."""
+        found = {"org": await self.org(org) or ""} if org is not None else {}
+        given = {name: email_key(value) if name == "email" else value for name, value in ask.filters.items()}
+        return msgspec.structs.replace(ask, filters={**given, **found})
+
 
 class UserService:
     def __init__(self, store: AccessStore, sessions: SessionStore, changes: Changes, holder: Principal) -> None:
@@ -83,19 +90,14 @@ class UserService:
         self._holder = holder
         self._bounds = Bounds(holder, store)
 
-    async def page(self, limit: int, cursor: str | None, role: Role | None, org: str | None) -> Page[User]:
-        after = paging.decode("users", cursor)
-        org_id = await self._bounds.org(org)
-        rows = await self._store.users(limit + 1, after[0] if after else None, role, org_id)
-        return paging.cut("users", rows, limit, lambda user: (user.id,))
+    async def page(self, ask: Ask, org: str | None) -> Page[User]:
+        return await self._store.users(await self._bounds.within(ask, org))
 
     async def get(self, ref: str) -> User:
         """By id, address of mail or short form; raises UserNotFound or AmbiguousRef."""
-        ref = refs.canonical(ref)
         missing = UserNotFound(f"There is no user “{ref}”.", hint="See: scutum users list")
-        candidates = await self._store.user_candidates(ref)
-        wanted = next((item.name for item in candidates if email_key(item.name) == email_key(ref)), ref)
-        user = await self._store.user(refs.choose(wanted, candidates, missing))
+        ref = email_key(refs.canonical(ref))
+        user = await self._store.user(refs.choose(ref, await self._store.user_candidates(ref), missing))
         if user is None:
             raise missing
         return user
@@ -175,6 +177,7 @@ class UserService:
             raise UserNotFound(f"There is no user “{ref}”.")
         user = await self.get(found.id)
         self._bounds.role(user.role)
+        self._changes.expect(user.updated_at)
         return user
 
     async def _keep_an_owner(self, user: User) -> None:
@@ -194,11 +197,8 @@ class ServiceAccountService:
         self._clock = clock
         self._bounds = Bounds(holder, store)
 
-    async def page(self, limit: int, cursor: str | None, role: Role | None, org: str | None) -> Page[ServiceAccount]:
-        after = paging.decode("service-accounts", cursor)
-        org_id = await self._bounds.org(org)
-        rows = await self._store.service_accounts(limit + 1, after[0] if after else None, role, org_id)
-        return paging.cut("service-accounts", rows, limit, lambda account: (account.id,))
+    async def page(self, ask: Ask, org: str | None) -> Page[ServiceAccount]:
+        return await self._store.service_accounts(await self._bounds.within(ask, org))
 
     async def get(self, ref: str) -> ServiceAccount:
         """By id, name or short form; raises ServiceAccountNotFound or AmbiguousRef."""
@@ -289,6 +289,7 @@ class ServiceAccountService:
             raise ServiceAccountNotFound(f"There is no service account “{ref}”.")
         account = await self.get(found.id)
         self._bounds.role(account.role)
+        self._changes.expect(account.updated_at)
         return account
 
     async def _live(self, ref: str) -> ServiceAccount:
@@ -321,7 +322,7 @@ def _owns(user: User) -> bool:
 
 
 def _told(item: User | ServiceAccount) -> dict[str, Any]:
-    return {name: value for name, value in plain(item).items() if name not in {"updated_at", "last_login_at"}}
+    return {name: value for name, value in plain(item).items() if name != "last_login_at"}
 
 
 def _hint(plaintext: str) -> str:

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from psycopg.errors import UniqueViolation
 
-from scutum_server.access.models import Role, ServiceAccount, User
+from scutum_server.access.models import ServiceAccount, User
+from scutum_server.infra import listing, refs
+from scutum_server.infra.listing import Ask, Choice, Listing, Sort
+from scutum_server.infra.paging import Page
 from scutum_server.infra.refs import Candidate
 from scutum_server.infra.store import Store
 
-ORG_CANDIDATES = """
-SELECT id, name, 'org ' || name AS label FROM orgs
-WHERE (%(scope)s::text IS NULL OR id = %(scope)s) AND (id = %(ref)s OR name = %(ref)s
-    OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text)
-ORDER BY id = %(ref)s DESC, name = %(ref)s DESC, id LIMIT 11
-"""
+ORG_CANDIDATES: Final = refs.query("orgs", label="'org ' || c.name", org="id")
 ORG_HOLD = "SELECT id FROM orgs WHERE id = %(id)s FOR SHARE"
-USERS = """
-SELECT u.id, u.email, u.name, u.role, o.name AS org, u.org_id, u.password_hash IS NOT NULL AS has_password,
+_USER: Final = """u.id, u.email, u.name, u.role, o.name AS org, u.org_id, u.password_hash IS NOT NULL AS has_password,
     u.oidc_subject IS NOT NULL AS sso, CASE WHEN u.disabled_at IS NULL THEN 'active' ELSE 'disabled' END AS state,
-    u.last_login_at, u.created_at, u.updated_at
-FROM users u LEFT JOIN orgs o ON o.id = u.org_id
-WHERE (%(scope)s::text IS NULL OR u.org_id = %(scope)s) AND (%(id)s::text IS NULL OR u.id = %(id)s)
-    AND (%(after)s::text IS NULL OR u.id > %(after)s) AND (%(role)s::text IS NULL OR u.role = %(role)s)
-    AND (%(org_id)s::text IS NULL OR u.org_id = %(org_id)s)
-ORDER BY u.id LIMIT %(limit)s
+    u.last_login_at, u.created_at, u.updated_at"""
+_USER_FROM: Final = "users u LEFT JOIN orgs o ON o.id = u.org_id"
+USERS: Final = Listing(
+    "users",
+    columns=_USER,
+    source=_USER_FROM,
+    id="u.id",
+    scope="u.org_id = %(scope)s",
+    sorts={
+        "created_at": Sort("u.id"),
+        "email": listing.by_text("u.email_key"),
+        "last_login_at": Sort("coalesce(u.last_login_at, '-infinity')", "timestamptz"),
+    },
+    filters={
+        "email": listing.text("u.email_key"),
+        "role": listing.exact("u.role"),
+        "org": listing.exact("u.org_id"),
+        "state": Choice({"active": "u.disabled_at IS NULL", "disabled": "u.disabled_at IS NOT NULL"}),
+    },
+)
+USER: Final = f"""
+SELECT {_USER} FROM {_USER_FROM} WHERE u.id = %(id)s AND (%(scope)s::text IS NULL OR u.org_id = %(scope)s)
 """
-USER_CANDIDATES = """
-SELECT id, email AS name, email AS label FROM users
-WHERE (%(scope)s::text IS NULL OR org_id = %(scope)s) AND (id = %(ref)s OR email_key = lower(%(ref)s)
-    OR starts_with(id, %(part)s::text) OR right(id, length(%(part)s::text)) = %(part)s::text)
-ORDER BY id = %(ref)s DESC, email_key = lower(%(ref)s) DESC, id LIMIT 11
-"""
+USER_CANDIDATES: Final = refs.query("users", label="c.email_key", name="email_key", org="org_id")
 USER_INSERT = """
 INSERT INTO users (id, org_id, email, email_key, name, role, password_hash, oidc_issuer, oidc_subject)
 VALUES (%(id)s, %(org_id)s, %(email)s, %(email_key)s, %(name)s, %(role)s, %(password_hash)s, %(oidc_issuer)s,
@@ -59,25 +67,43 @@ OWNERS_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-owners ' ||
 OWNERS = """
 SELECT id FROM users WHERE role = 'owner' AND disabled_at IS NULL AND org_id IS NOT DISTINCT FROM %(org_id)s
 """
-SERVICE_ACCOUNTS = """
-SELECT a.id, a.name, a.role, o.name AS org, a.org_id, a.hint, a.expires_at, a.revoked_at, a.last_login_at,
+_ACCOUNT: Final = """a.id, a.name, a.role, o.name AS org, a.org_id, a.hint, a.expires_at, a.revoked_at, a.last_login_at,
     CASE WHEN a.revoked_at IS NOT NULL THEN 'revoked' WHEN a.expires_at <= now() THEN 'expired' ELSE 'active' END
         AS state,
     CASE WHEN a.previous_valid_until > now() THEN a.previous_valid_until END AS previous_valid_until,
-    a.created_at, a.updated_at
-FROM service_accounts a LEFT JOIN orgs o ON o.id = a.org_id
-WHERE (%(scope)s::text IS NULL OR a.org_id = %(scope)s) AND (%(id)s::text IS NULL OR a.id = %(id)s)
-    AND (%(after)s::text IS NULL OR a.id > %(after)s) AND (%(role)s::text IS NULL OR a.role = %(role)s)
-    AND (%(org_id)s::text IS NULL OR a.org_id = %(org_id)s)
-ORDER BY a.id LIMIT %(limit)s
+    a.created_at, a.updated_at"""
+_ACCOUNT_FROM: Final = "service_accounts a LEFT JOIN orgs o ON o.id = a.org_id"
+SERVICE_ACCOUNTS: Final = Listing(
+    "service-accounts",
+    columns=_ACCOUNT,
+    source=_ACCOUNT_FROM,
+    id="a.id",
+    scope="a.org_id = %(scope)s",
+    sorts={
+        "created_at": Sort("a.id"),
+        "name": listing.by_text("a.name"),
+        "expires_at": Sort("coalesce(a.expires_at, 'infinity')", "timestamptz"),
+    },
+    filters={
+        "name": listing.text("a.name"),
+        "role": listing.exact("a.role"),
+        "org": listing.exact("a.org_id"),
+        "state": Choice(
+            {
+                "active": "a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now())",
+                "expired": "a.revoked_at IS NULL AND a.expires_at <= now()",
+                "revoked": "a.revoked_at IS NOT NULL",
+            }
+        ),
+    },
+)
+SERVICE_ACCOUNT: Final = f"""
+SELECT {_ACCOUNT} FROM {_ACCOUNT_FROM} WHERE a.id = %(id)s AND (%(scope)s::text IS NULL OR a.org_id = %(scope)s)
 """
-SERVICE_ACCOUNT_CANDIDATES = """
-SELECT a.id, a.name, a.name || coalesce(' in org ' || o.name, '') AS label, a.revoked_at IS NULL AS live
-FROM service_accounts a LEFT JOIN orgs o ON o.id = a.org_id
-WHERE (%(scope)s::text IS NULL OR a.org_id = %(scope)s) AND (a.id = %(ref)s OR a.name = %(ref)s
-    OR starts_with(a.id, %(part)s::text) OR right(a.id, length(%(part)s::text)) = %(part)s::text)
-ORDER BY a.id = %(ref)s DESC, a.name = %(ref)s DESC, a.revoked_at IS NULL DESC, a.id LIMIT 11
-"""
+SERVICE_ACCOUNT_CANDIDATES: Final = refs.query(
+    "service_accounts", label="c.name || coalesce(' in org ' || o.name, '')",
+    joins="LEFT JOIN orgs o ON o.id = c.org_id", org="org_id", live="revoked_at IS NULL",
+)  # fmt: skip
 SERVICE_ACCOUNT_INSERT = """
 INSERT INTO service_accounts (id, org_id, name, role, hash, hint, expires_at)
 VALUES (%(id)s, %(org_id)s, %(name)s, %(role)s, %(hash)s, %(hint)s, %(expires_at)s)
@@ -113,14 +139,12 @@ class AccessStore(Store):
         """Keeps the org from being deleted until the transaction ends; False when it is gone."""
         return bool(await self._rows(ORG_HOLD, {"id": org_id}))
 
-    async def users(self, limit: int, after: str | None, role: Role | None, org_id: str | None) -> list[User]:
-        params = {"id": None, "limit": limit, "after": after, "role": role, "org_id": org_id}
-        return [User(**row) for row in await self._rows(USERS, params)]
+    async def users(self, ask: Ask) -> Page[User]:
+        return await self._page(USERS, ask, lambda row: User(**row))
 
     async def user(self, user_id: str) -> User | None:
-        params = {"id": user_id, "limit": 1, "after": None, "role": None, "org_id": None}
-        rows = await self._rows(USERS, params)
-        return User(**rows[0]) if rows else None
+        row = await self._row(USER, {"id": user_id})
+        return User(**row) if row else None
 
     async def user_candidates(self, ref: str) -> list[Candidate]:
         return await self._candidates(USER_CANDIDATES, ref, "user")
@@ -150,16 +174,12 @@ class AccessStore(Store):
         await self._conn.execute(OWNERS_LOCK, {"org_id": org_id})
         return [row["id"] for row in await self._rows(OWNERS, {"org_id": org_id})]
 
-    async def service_accounts(
-        self, limit: int, after: str | None, role: Role | None, org_id: str | None
-    ) -> list[ServiceAccount]:
-        params = {"id": None, "limit": limit, "after": after, "role": role, "org_id": org_id}
-        return [ServiceAccount(**row) for row in await self._rows(SERVICE_ACCOUNTS, params)]
+    async def service_accounts(self, ask: Ask) -> Page[ServiceAccount]:
+        return await self._page(SERVICE_ACCOUNTS, ask, lambda row: ServiceAccount(**row))
 
     async def service_account(self, account_id: str) -> ServiceAccount | None:
-        params = {"id": account_id, "limit": 1, "after": None, "role": None, "org_id": None}
-        rows = await self._rows(SERVICE_ACCOUNTS, params)
-        return ServiceAccount(**rows[0]) if rows else None
+        row = await self._row(SERVICE_ACCOUNT, {"id": account_id})
+        return ServiceAccount(**row) if row else None
 
     async def service_account_candidates(self, ref: str) -> list[Candidate]:
         return await self._candidates(SERVICE_ACCOUNT_CANDIDATES, ref, "sa")
