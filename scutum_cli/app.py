@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "aliases": ("scutum_cli.commands.aliases", "app", SERVER, "Names such as fast or smart, and what they resolve to."),
     "teams": ("scutum_cli.commands.teams", "app", SERVER, "The teams that keys belong to."),
     "keys": ("scutum_cli.commands.keys", "app", SERVER, "The keys that clients authenticate with."),
+    "users": ("scutum_cli.commands.users", "app", SERVER, "The people who may use the control plane."),
+    "service-accounts": ("scutum_cli.commands.service_accounts", "app", SERVER, "Programs that may use it."),
+    "roles": ("scutum_cli.commands.roles", "app", SERVER, "What owners, operators and others may do."),
     "limits": ("scutum_cli.commands.limits", "app", SERVER, "Rate limits: requests, tokens and concurrency."),
     "budgets": ("scutum_cli.commands.budgets", "app", SERVER, "What may be spent in a day, week or month."),
     "audit": ("scutum_cli.commands.audit", "app", SERVER, "Who did what, and the proof of it."),
@@ -48,7 +51,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "license": ("scutum_cli.commands.license", "app", SERVER, "What this install is licensed for."),
     "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),
     "login": ("scutum_cli.commands.session", "login_app", SERVER, "Log in to the context's server."),
-    "logout": ("scutum_cli.commands.session", "logout_app", SERVER, "Forget the context's session."),
+    "logout": ("scutum_cli.commands.session", "logout_app", SERVER, "End the context's session."),
+    "whoami": ("scutum_cli.commands.session", "whoami_app", SERVER, "Show whose session this is."),
     "context": ("scutum_cli.commands.context", "app", SERVER, "The servers that this command knows."),
 }
 
@@ -179,7 +183,8 @@ def _aimed(hint: str | None) -> str | None:
     """The hint's commands for the gateway that --context named, where they talk to one."""
     if not hint or not output.style.context or "--context" in hint:
         return hint
-    talk = r"(?:chat|usage|login|logout)\b|(?:providers|models|aliases|teams|keys|settings|license)\b(?: [a-z]+)?"
+    nouns = "providers|models|aliases|teams|keys|users|service-accounts|roles|settings|license"
+    talk = rf"(?:chat|usage|login|logout|whoami)\b|(?:{nouns})\b(?: [a-z]+)?"
     return re.sub(rf"\bscutum ({talk})", rf"scutum \1 --context {output.style.context}", hint)
 
 

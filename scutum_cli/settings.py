@@ -21,7 +21,8 @@ MASTER_KEY = "SCUTUM_API_KEY"
 class Context:
     """One server. `home` is its deploy root when it lies on this host; `key` is the client key that `chat` uses.
 
-    `token_expires_at` is in seconds since 1970. `key` and `token` are secrets and never show in a repr.
+    `token_expires_at` is in seconds since 1970. `account` is whose session it is, None for the master key's; `vault`
+    says that the session is in the system's keyring and not here. Keys and tokens never show in a repr.
     """
 
     name: str
@@ -31,6 +32,10 @@ class Context:
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     token_expires_at: float | None = None
+    refresh_token: str | None = field(default=None, repr=False)
+    device_token: str | None = field(default=None, repr=False)
+    account: str | None = None
+    vault: bool = False
 
     def master_key(self) -> str | None:
         """The master key from `<home>/config/.env`; None without a home or when the file cannot be read."""
@@ -153,7 +158,22 @@ def load() -> Contexts:
 @contextmanager
 def edit() -> Iterator[Contexts]:
     """Reads, lets the caller change, and saves, while no other `scutum` does the same; saves nothing on an error."""
-    lock_path = path().with_name("contexts.lock")
+    with _locked("contexts.lock"):
+        contexts = load()
+        yield contexts
+        contexts.save()
+
+
+@contextmanager
+def session_lock(name: str) -> Iterator[None]:
+    """One process at a time renews a context's session: a refresh token works once."""
+    with _locked(f"session-{name}.lock"):
+        yield
+
+
+@contextmanager
+def _locked(file: str) -> Iterator[None]:
+    lock_path = path().with_name(file)
     _make_private_directory(lock_path.parent)
     try:
         descriptor = os.open(lock_path, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -161,9 +181,7 @@ def edit() -> Iterator[Contexts]:
         raise _unwritable(error) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        contexts = load()
-        yield contexts
-        contexts.save()
+        yield
     finally:
         os.close(descriptor)
 

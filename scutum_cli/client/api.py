@@ -117,6 +117,62 @@ class Api:
     def delete_alias(self, name: str) -> None:
         self._delete("aliases", name)
 
+    def whoami(self) -> types.Me:
+        return cast("types.Me", self.client.get(f"{V1}/auth/whoami"))
+
+    def logout(self) -> None:
+        """Ends the session at the server, for all who hold it."""
+        self.client.post(f"{V1}/auth/logout")
+
+    def change_password(self, body: types.PasswordChange) -> None:
+        self.client.put(f"{V1}/auth/password", body)
+
+    def users(self, limit: int | None = None) -> Page[types.User]:
+        return cast("Page[types.User]", self._list("users", limit))
+
+    def user(self, ref: str) -> types.User:
+        return cast("types.User", self._get("users", ref))
+
+    def create_user(self, body: types.UserCreate) -> types.User:
+        return cast("types.User", self._create("users", body))
+
+    def update_user(self, ref: str, body: types.UserUpdate) -> types.User:
+        return cast("types.User", self.client.patch(f"{V1}/users/{segment(ref)}", body))
+
+    def sign_out_user(self, ref: str) -> types.SignedOut:
+        return cast("types.SignedOut", self.client.post(f"{V1}/users/{segment(ref)}/sign-out"))
+
+    def delete_user(self, ref: str) -> None:
+        self._delete("users", ref)
+
+    def service_accounts(self, limit: int | None = None) -> Page[types.ServiceAccount]:
+        return cast("Page[types.ServiceAccount]", self._list("service-accounts", limit))
+
+    def service_account(self, ref: str) -> types.ServiceAccount:
+        return cast("types.ServiceAccount", self._get("service-accounts", ref))
+
+    def create_service_account(self, body: types.ServiceAccountCreate) -> types.IssuedServiceAccount:
+        return cast("types.IssuedServiceAccount", self._create("service-accounts", body))
+
+    def update_service_account(self, ref: str, body: types.ServiceAccountUpdate) -> types.ServiceAccount:
+        return cast("types.ServiceAccount", self.client.patch(f"{V1}/service-accounts/{segment(ref)}", body))
+
+    def rotate_service_account(self, ref: str, body: types.ServiceAccountRotate) -> types.IssuedServiceAccount:
+        path = f"{V1}/service-accounts/{segment(ref)}/rotate"
+        return cast("types.IssuedServiceAccount", self.client.post(path, body))
+
+    def revoke_service_account(self, ref: str) -> types.ServiceAccount:
+        return cast("types.ServiceAccount", self.client.post(f"{V1}/service-accounts/{segment(ref)}/revoke"))
+
+    def delete_service_account(self, ref: str) -> None:
+        self._delete("service-accounts", ref)
+
+    def roles(self, limit: int | None = None) -> Page[types.RoleInfo]:
+        return cast("Page[types.RoleInfo]", self._list("roles", limit, paged=False))
+
+    def role(self, name: str) -> types.RoleInfo:
+        return cast("types.RoleInfo", self._get("roles", name))
+
     def limits(self, limit: int | None = None) -> Page[types.RateLimit]:
         return cast("Page[types.RateLimit]", self._list("limits", limit))
 

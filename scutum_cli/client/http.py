@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from scutum_cli import __version__, errors, output, settings
+from scutum_cli import __version__, errors, output
+from scutum_cli.client.session import Session, not_logged_in, not_scutum
 from scutum_cli.errors import CliError
 from scutum_cli.settings import Context
 
 MAX_ANSWER = 64 * 2**20
-# A token is not used in its last seconds: it would expire on the way.
-TOKEN_MARGIN = 10.0
+OWN_CREDENTIALS = "/api/v1/auth/password"
+"""A 401 there is about the password in the body, not about the session."""
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 
@@ -89,6 +90,7 @@ class AdminClient:
         self.talked = False
         """Whether the server has answered as it should, once at least."""
         self._connection = Connection(context.admin_url, seconds=seconds)
+        self.session = Session(context, self.open)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         return self.request("GET", path, params=params)
@@ -106,14 +108,14 @@ class AdminClient:
         return self.request("DELETE", path, body, params)
 
     def request(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        """One authenticated call; on 401 a context with a master key logs in once more."""
-        token = self._token()
+        """One authenticated call; a session that the server no longer takes is renewed once, where that can be."""
+        token = self.session.token()
         answer = self._exchange(method, path, body, params, token)
-        if answer.status == 401 and self.context.master_key() is not None:
-            answer = self._exchange(method, path, body, params, self.login())
-        if answer.status == 401:
-            self._forget_token()
-            raise self._not_logged_in("The session has expired.", _request_id(answer))
+        if answer.status == errors.HTTP_UNAUTHORIZED and not path.startswith(OWN_CREDENTIALS):
+            answer = self._exchange(method, path, body, params, self.session.renew(token))
+            if answer.status == errors.HTTP_UNAUTHORIZED:
+                self.session.forget()
+                raise not_logged_in(self.context, expired=True, request_id=_request_id(answer))
         return self._parsed(answer)
 
     def public(self, path: str, *, seconds: float | None = None) -> Any:
@@ -129,40 +131,21 @@ class AdminClient:
         return answer.status, self._json(answer)
 
     def login(self, master_key: str | None = None) -> str:
-        """Trades the master key (default: the context's) for a token, caches it and returns it."""
+        """Trades the master key (default: the context's) for a token, keeps it and returns it."""
         key = master_key or self.context.master_key()
         if key is None:
-            raise self._not_logged_in(f"You are not logged in to {self.context.name}.")
-        answer = self._exchange("POST", "/api/v1/auth/login", {"master_key": key}, None, None)
-        session = self._parsed(answer)
-        try:
-            token, lifetime = str(session["access_token"]), float(session["expires_in"])
-        except (KeyError, TypeError, ValueError):
-            raise self.not_scutum() from None
-        self._keep_token(token, time.time() + lifetime)
-        return token
+            raise not_logged_in(self.context, expired=False)
+        return self.session.log_in({"master_key": key})
+
+    def open(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """A POST without a session: 401 and what was said, or the parsed answer; CliError for everything else."""
+        answer = self._exchange("POST", path, body, None, None)
+        if answer.status == errors.HTTP_UNAUTHORIZED:
+            return answer.status, self._json(answer)
+        return answer.status, self._parsed(answer)
 
     def close(self) -> None:
         self._connection.close()
-
-    def _token(self) -> str:
-        context = self.context
-        if context.token and (context.token_expires_at or 0.0) > time.time() + TOKEN_MARGIN:
-            return context.token
-        if context.home is None and context.token:
-            raise self._not_logged_in("The session has expired.")
-        return self.login()
-
-    def _keep_token(self, token: str | None, expires_at: float | None) -> None:
-        self.context.token, self.context.token_expires_at = token, expires_at
-        try:
-            settings.remember(self.context.name, token=token, token_expires_at=expires_at)
-        except CliError as error:
-            # A session that cannot be cached (a read-only home) costs a login per command, not the command.
-            output.verbose(f"The session is not cached: {error.message}")
-
-    def _forget_token(self) -> None:
-        self._keep_token(None, None)
 
     def _exchange(
         self, method: str, path: str, body: Any, params: Mapping[str, Any] | None, token: str | None
@@ -208,25 +191,7 @@ class AdminClient:
 
     def not_scutum(self) -> CliError:
         """Something answered that is not the admin API."""
-        return CliError(
-            f"{self.context.admin_url} answered, but not as Scutum's admin API does.",
-            exit_code=errors.UNREACHABLE,
-            code="not_scutum",
-            hint="check the address: scutum context list",
-        )
-
-    def _not_logged_in(self, message: str, request_id: str | None = None) -> CliError:
-        why = None
-        if self.context.home is not None:
-            why = f"The master key in {self.context.home}/config/.env cannot be read or is not the server's."
-        return CliError(
-            message,
-            exit_code=errors.NOT_ALLOWED,
-            code="not_logged_in",
-            why=why,
-            hint="scutum login",
-            request_id=request_id,
-        )
+        return not_scutum(self.context)
 
 
 def segment(ref: str) -> str:

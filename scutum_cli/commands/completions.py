@@ -24,6 +24,9 @@ LIVE_LIMIT = 500
 
 # What completes an argument or an option's value, by how its help calls it.
 SOURCES = {
+    "USER": "@users",
+    "ACCOUNT": "@service-accounts",
+    "ROLE": "owner admin operator approver viewer",
     "TEAM": "@teams",
     "KEY": "@keys",
     "PROVIDER": "@providers",
@@ -125,6 +128,10 @@ def _live(noun: str) -> list[str]:
         "models": lambda: [model["name"] for model in api.models(LIVE_LIMIT)["items"]],
         "providers": lambda: [provider["name"] for provider in api.providers(LIVE_LIMIT)["items"]],
         "settings": lambda: [setting["key"] for setting in api.settings()["items"]],
+        "users": lambda: [user["email"] for user in api.users(LIVE_LIMIT)["items"]],
+        "service-accounts": lambda: [
+            account["name"] for account in api.service_accounts(LIVE_LIMIT)["items"] if account["state"] != "revoked"
+        ],
         "teams": lambda: [team["name"] for team in api.teams(LIVE_LIMIT)["items"]],
     }
     if noun == "callable":

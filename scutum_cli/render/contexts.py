@@ -14,6 +14,7 @@ COLUMNS: list[Column[Mapping[str, Any]]] = [
     Column("admin_url", "ADMIN"),
     Column("proxy_url", "PROXY"),
     Column("home", "HOME"),
+    Column("account", "ACCOUNT", extra=True),
     Column("has_key", "CHAT KEY", extra=True),
 ]
 
@@ -26,6 +27,7 @@ def row(context: Context, *, current: bool) -> dict[str, Any]:
         "admin_url": context.admin_url,
         "proxy_url": context.proxy_url,
         "home": context.home,
+        "account": context.account,
         "has_key": context.key is not None,
     }
 
