@@ -1,6 +1,6 @@
 """An index for each column by which the audit trail is filtered, so that a page costs the same for whatever value.
 
-Revision: 0012, after 0011. Safe on live tables: each partition's index is made while others write.
+Revision: 0013, after 0012. Safe on live tables: each partition's index is made while others write.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from alembic import op
 from psycopg import sql
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 # Nobody's address is in most rows of machines: these rows cost nothing.
 INDEXES = {
