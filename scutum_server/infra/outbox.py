@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -19,26 +20,47 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.turn = 0
+        """Another number once what was put before is written."""
+        self.before: Callable[[], None] = _nothing
+        """Runs before each flush: for what must have happened when the bytes leave."""
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self._due = False
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         if len(data) > LARGE_BYTES:
             self.flush()
             transport.write(data)
+            self.turn += 1
             return
-        waiting = self._waiting
-        if not waiting:
-            self._loop.call_soon(self.flush)
-        waiting.append((transport, data))
+        self._waiting.append((transport, data))
+        if not self._due:
+            self.soon()
+
+    def soon(self) -> None:
+        """Has everything flushed at the end of this turn."""
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._due = False
+        self.flush()
 
     def flush(self) -> None:
         """Writes what waits; an empty outbox costs nothing."""
+        self.before()
         waiting = self._waiting
         if waiting:
             self._waiting = []
+            self.turn += 1
             for transport, data in waiting:
                 if not transport.is_closing():  # its peer is gone, and the others' writes must not go with it
                     transport.write(data)
+
+
+def _nothing() -> None:
+    """Nothing has to happen first."""
 
 
 _OUTBOXES: WeakKeyDictionary[asyncio.AbstractEventLoop, Outbox] = WeakKeyDictionary()

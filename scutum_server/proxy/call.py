@@ -13,7 +13,7 @@ from scutum_server.proxy.config.snapshot import NOBODY
 from scutum_server.proxy.http.exchange import Exchange
 from scutum_server.proxy.telemetry.tracing import tries_of
 from scutum_server.upstream.catalog import Cost, Tokens
-from scutum_server.usage.models import Try, UsageRecord
+from scutum_server.usage.models import Reading, Try
 
 if TYPE_CHECKING:
     from scutum_server.proxy.config.snapshot import Deployment, Snapshot, Team
@@ -176,38 +176,32 @@ class Call:
             self.tokens, self.cost = plus(self.tokens, tokens), self.cost + cost.nano_usd
             self.usage_source, price_source = self.usage_source or "reported", price_source or cost.source
         user = self.parsed.user if self.parsed is not None else None
-        self.gateway.record(
-            UsageRecord(
-                request_id=self.id,
-                status=status,
-                client_request_id=self.client_request_id,
-                org_id=self.team.org_id if self.team is not None else None,
-                team_id=self.team.id if self.team is not None else None,
-                key_id=self.key.id,
-                user_id=_storable(user) or self.key.owner,
-                route=self.endpoint.route,
-                requested_model=_storable(self.requested_model),
-                deployment_id=deployment.id if deployment is not None else None,
-                model=deployment.name if deployment is not None else None,
-                upstream_model=deployment.upstream_model if deployment is not None else None,
-                provider=deployment.provider.name if deployment is not None else None,
-                simulated=deployment is not None and deployment.simulated,
-                stream=self.stream,
-                error_kind=self.error_kind,
+        records = self.gateway.records
+        records.keep(
+            records.subject(
+                self.snapshot, self.key, self.team, self.endpoint.route, _storable(self.requested_model), deployment
+            ),
+            Reading(
+                self.id,
+                status,
                 tokens_in=self.tokens.input,
                 tokens_out=self.tokens.output,
                 tokens_cached=self.tokens.cached,
                 tokens_reasoning=self.tokens.reasoning,
-                usage_source=self.usage_source,
                 cost_nano_usd=self.cost,
-                attempts=self.attempts,
-                price_source=price_source,
                 latency_us=int((now - self.started) * 1e6),
                 ttft_us=int((self.first_byte - self.started) * 1e6) if self.first_byte else None,
                 overhead_us=int((now - self.started - self.provider_seconds) * 1e6),
+                usage_source=self.usage_source,
+                price_source=price_source,
+                attempts=self.attempts,
+                stream=self.stream,
+                user_id=_storable(user) or self.key.owner,
+                client_request_id=self.client_request_id,
+                error_kind=self.error_kind,
                 trace=self.trace,
                 tries=tries_of(self) if self.attempts > 1 else None,
-            )
+            ),
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sized
 from typing import Final
 
 from scutum_server.infra.crypto import SecretBox, key_hash
+from scutum_server.infra.outbox import outbox_of
 from scutum_server.infra.redis import make_redis
 from scutum_server.leases.keeper import Keeper
 from scutum_server.leases.store import LeaseStore
@@ -25,6 +26,7 @@ from scutum_server.proxy.limits.admission import Admission
 from scutum_server.proxy.limits.spending import Spending
 from scutum_server.proxy.passthrough.batch_charge import BatchWatch
 from scutum_server.proxy.telemetry.metrics import Metrics
+from scutum_server.proxy.telemetry.records import Records
 from scutum_server.proxy.telemetry.tracing import Tracing
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import ProxySettings
@@ -32,7 +34,6 @@ from scutum_server.upstream.forward_proxy import outgoing
 from scutum_server.upstream.litellm import LiteLLMProcess, Place
 from scutum_server.upstream.transport import Transport
 from scutum_server.usage.journal import Journal
-from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.store import OpenBatches, UsageStream
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Gateway:
         self.stream = UsageStream(self._redis)
         self.journal = Journal(settings.spill_dir, self.stream)
         self.metrics = Metrics(settings.state_dir / "metrics", self._counted)
+        self.records = Records(self.journal, self.metrics, outbox_of(asyncio.get_running_loop()))
         self.metrics_keys = {key_hash(key) for key in (settings.master_key, settings.internal_service_key) if key}
         # A client of its own, which gives up soon: requests wait for its answers.
         self._lease_redis = make_redis(settings.redis, name="proxy-leases", timeout=1.0)
@@ -97,6 +99,7 @@ class Gateway:
         except OSError as error:
             log.warning("counters stay this worker's own: %s cannot be used: %s", error.filename, error.strerror)
         self._keeper.open()
+        self.records.worker = self._keeper.holder
         parts = (self.feed, self._scribe, self._keeper, self.journal, self.metrics, self.breakers, self.batches)
         for work in (*(part.run() for part in parts), self._keeper.listen(), self._report()):
             self._tasks.append(asyncio.create_task(work))
@@ -109,6 +112,7 @@ class Gateway:
         await self._litellm.close()
         await self._scribe.close()
         self.transport.close()
+        self.records.write()
         await self.journal.close()
         self.metrics.close()
         await self._keeper.close()
@@ -127,12 +131,6 @@ class Gateway:
     def body_limit(self, route: str) -> int:
         """Bytes that a request's body may have; uploads have a cap of their own for each kind."""
         return self.max_upload_bytes.get(route, self.max_body_bytes)
-
-    def record(self, record: UsageRecord) -> None:
-        """Keeps a request's usage record, on disk, and counts it."""
-        record.worker = self._keeper.holder
-        self.journal.append(record)
-        self.metrics.observe(record)
 
     def _counted(self) -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
         gauges: dict[str, float] = {

@@ -95,7 +95,7 @@ class Origin:
         """An idle connection that is not too old, or None."""
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.created < MAX_AGE_S and connection.silent():
+            if now - connection.created < MAX_AGE_S and not connection.lost:
                 return connection
             connection.abort()
         return None

@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,6 @@ import msgspec
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra.tasks import Heed
-from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.segment import SUFFIX, Segment
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ LIMIT_BYTES = 2 * 1024**3
 MEMORY_BYTES = 16 * 1024 * 1024
 """Records that no disk took, waiting in memory."""
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 SETTLE_SECONDS = 1.0
 ADOPT_SECONDS = 10.0
 WARN_SECONDS = 60.0
@@ -85,7 +84,6 @@ class Journal:
         self._rotate_bytes = rotate_bytes
         self._limit_bytes = limit_bytes
         self._memory_bytes = memory_bytes
-        self._encoder = msgspec.json.Encoder()
         self._current: Segment | None = None
         self._full: list[Segment] = []
         self._memory: deque[bytes] = deque()
@@ -103,18 +101,20 @@ class Journal:
         self._current = Segment.create(self._directory)
         self._adopt()
 
-    def append(self, record: UsageRecord) -> None:
-        """Puts the record on disk (not synced) and wakes the flusher; never raises because of the disk."""
-        line = self._encoder.encode(record) + b"\n"
-        self.counters.appended += 1
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Puts records, each with its newline, on disk (not synced) and wakes the flusher.
+
+        Never raises because of the disk.
+        """
+        self.counters.appended += len(lines)
         segment = self._current
         if segment is None:
-            self._keep(line, None)
+            self._keep(lines, None)
         else:
             try:
-                segment.write(line)
+                segment.write(b"".join(lines))
             except OSError as error:
-                self._keep(line, error)
+                self._keep(lines, error)
             else:
                 if segment.size >= self._rotate_bytes:
                     self._rotate(segment)
@@ -148,13 +148,14 @@ class Journal:
                 return
         self._full.append(segment)
 
-    def _keep(self, line: bytes, error: OSError | None) -> None:
-        self.counters.failed += 1
-        if self._held + len(line) > self._memory_bytes:
-            self.counters.dropped += 1
-        else:
-            self._memory.append(line)
-            self._held += len(line)
+    def _keep(self, lines: Sequence[bytes], error: OSError | None) -> None:
+        self.counters.failed += len(lines)
+        for line in lines:
+            if self._held + len(line) > self._memory_bytes:
+                self.counters.dropped += 1
+            else:
+                self._memory.append(line)
+                self._held += len(line)
         reason = str(error) if error else f"the stream is away and {self._limit_bytes} bytes wait already"
         self._warn(f"Usage records cannot be written to the journal: {reason}")
 

@@ -26,12 +26,54 @@ class Try(msgspec.Struct, array_like=True):
     outcome: str | None = None
 
 
+class Whose(msgspec.Struct, omit_defaults=True):
+    """The part of a record that many have in common; see `UsageRecord`."""
+
+    key_id: str
+    org_id: str | None = None
+    team_id: str | None = None
+    route: str | None = None
+    requested_model: str | None = None
+    deployment_id: str | None = None
+    model: str | None = None
+    upstream_model: str | None = None
+    provider: str | None = None
+    simulated: bool = False
+    worker: str | None = None
+
+
+class Reading(msgspec.Struct, omit_defaults=True):
+    """The other part, which each request has anew."""
+
+    request_id: str
+    status: int
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    tokens_reasoning: int = 0
+    cost_nano_usd: int = 0
+    latency_us: int = 0
+    ttft_us: int | None = None
+    overhead_us: int | None = None
+    usage_source: str | None = None
+    price_source: str | None = None
+    attempts: int = 1
+    stream: bool = False
+    user_id: str | None = None
+    client_request_id: str | None = None
+    error_kind: str | None = None
+    cache: str = "bypass"
+    session_id: str | None = None
+    trace: str | None = None
+    tries: list[Try] | None = None
+
+
 class UsageRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What one request cost and did. Times are integer microseconds, money is integer nano-USD.
 
     `request_id` is our UUIDv7 in canonical text; the row's `ts` is the time inside it, so that a record that is
-    delivered twice has the same primary key. Field names are one to one the columns of `spend_logs`,
-    but for `TELEMETRY` at the end.
+    delivered twice has the same primary key. The proxy writes it as a `Reading` and a `Whose`. Field names are one to
+    one the columns of `spend_logs`, but for `TELEMETRY` at the end.
     """
 
     request_id: str

@@ -89,11 +89,11 @@ class Segment:
         self.size = end
         log.error("A journal ended in half a record, which was moved aside", extra={"file": str(torn), "bytes": length})
 
-    def write(self, line: bytes) -> None:
-        """Appends one record with its newline, whole or not at all; raises OSError."""
+    def write(self, lines: bytes) -> None:
+        """Appends records with their newlines, all or none of them; raises OSError."""
         # Not O_APPEND: what a nearly full disk took of a record is overwritten by the next one.
-        written = os.pwrite(self.fd, line, self.size)
-        if written != len(line):
+        written = os.pwrite(self.fd, lines, self.size)
+        if written != len(lines):
             os.ftruncate(self.fd, self.size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written

@@ -37,6 +37,7 @@ class Exchange(RequestResponseCycle):
     silence_seconds = 60.0
     upload_seconds = 3600.0
     task: asyncio.Task[None]
+    tasks: set[asyncio.Task[None]]
     outbox: Outbox
     chunked = True
     status = 0
@@ -58,6 +59,8 @@ class Exchange(RequestResponseCycle):
         finally:
             # The scope points back here: without this every request would wait for the cycle collector.
             self.scope.pop(SCOPE_KEY, None)  # type: ignore[typeddict-item]
+            # A callback of the task would cost one more turn through the loop's queue.
+            self.tasks.discard(self.task)
 
     async def read_body(self, limit: int) -> bytes:
         """The request's body; raises TooLarge once it is over `limit` bytes, RequestTimeout, ClientDisconnected."""

@@ -221,8 +221,8 @@ class Protocol(HttpToolsProtocol):
         if self.draining:
             cycle.keep_alive = False
         cycle.task = self.loop.create_task(cycle.run_asgi(app))
+        cycle.tasks = self.tasks
         self.tasks.add(cycle.task)
-        cycle.task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         self.running = None

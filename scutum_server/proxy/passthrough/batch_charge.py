@@ -21,7 +21,7 @@ from scutum_server.errors import ScutumError, Unavailable
 from scutum_server.proxy.config.snapshot import Key, Snapshot, Team
 from scutum_server.upstream.native import BATCHES
 from scutum_server.upstream.tariff import tokens_of
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import Reading
 from scutum_server.usage.store import OpenBatches
 from scutum_server.wire.reported import units_in
 
@@ -81,28 +81,21 @@ async def charge(gateway: Gateway, snapshot: Snapshot, deployment: Deployment, b
         return
     payer = _payer(snapshot, marks_of(batch))
     tokens, cost = tokens_of(units), deployment.tariff(units, _TERMS)
-    gateway.record(
-        UsageRecord(
-            request_id=record_id,
-            status=200,
-            org_id=payer.team.org_id if payer.team is not None else None,
-            team_id=payer.team.id if payer.team is not None else None,
-            key_id=payer.key.id,
-            user_id=payer.key.owner,
-            route="/v1/batches",
-            requested_model=deployment.name,
-            deployment_id=deployment.id,
-            model=deployment.name,
-            upstream_model=deployment.upstream_model,
-            provider=deployment.provider.name,
+    subject = gateway.records.subject(snapshot, payer.key, payer.team, "/v1/batches", deployment.name, deployment)
+    gateway.records.keep(
+        subject,
+        Reading(
+            record_id,
+            200,
             tokens_in=tokens.input,
             tokens_out=tokens.output,
             tokens_cached=tokens.cached,
             tokens_reasoning=tokens.reasoning,
-            usage_source="reported",
             cost_nano_usd=cost.nano_usd,
+            usage_source="reported",
             price_source=cost.source,
-        )
+            user_id=payer.key.owner,
+        ),
     )
     # Without Redis the budgets learn of it from the spend log, when they are counted anew.
     with suppress(Unavailable):

@@ -18,13 +18,13 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
 
-from scutum_server.usage.models import UsageRecord
+from scutum_server.usage.models import Reading
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,17 @@ def _add(into: dict[Any, Any], more: dict[Any, Any]) -> None:
         into[key] = into.get(key, 0) + value
 
 
+class Labels(Protocol):
+    """What a request is counted under; "" where there is none."""
+
+    @property
+    def route(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+
+
 class Metrics:
     """One per worker: `observe()` per recorded request, `other()` for the rest, `attempt()` and `failed()` per call to
     a provider, `run()` as a task, `gather()` to read.
@@ -95,10 +106,10 @@ class Metrics:
         self._slot: int | None = None
         self._encoder = msgspec.msgpack.Encoder()
 
-    def observe(self, record: UsageRecord) -> None:
+    def observe(self, whose: Labels, record: Reading) -> None:
         """Counts one request that has a usage record."""
         counts = self._counts
-        route, model, provider = record.route or "", record.model or "", record.provider or ""
+        route, model, provider = whose.route, whose.model, whose.provider
         status = (route, model, provider, record.status)
         counts.requests[status] = counts.requests.get(status, 0) + 1
         key = (route, model, provider)
