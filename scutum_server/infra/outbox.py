@@ -20,8 +20,6 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.turn = 0
-        """Another number once what was put before is written."""
         self.before: Callable[[], None] = _nothing
         """Runs before each flush: for what must have happened when the bytes leave."""
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
@@ -31,7 +29,6 @@ class Outbox:
         if len(data) > LARGE_BYTES:
             self.flush()
             transport.write(data)
-            self.turn += 1
             return
         self._waiting.append((transport, data))
         if not self._due:
@@ -53,7 +50,6 @@ class Outbox:
         waiting = self._waiting
         if waiting:
             self._waiting = []
-            self.turn += 1
             for transport, data in waiting:
                 if not transport.is_closing():  # its peer is gone, and the others' writes must not go with it
                     transport.write(data)

@@ -1,19 +1,25 @@
-"""Prices as arithmetic: what a call's tokens cost at one model's rates, in whole nano-USD."""
+"""Prices as arithmetic: what a call's tokens cost at one model's rates, in whole nano-USD.
+
+Rates are integers of 10^-18 USD, which are exact for every price of up to 12 decimals a million tokens, and take half
+the time of Decimal.
+"""
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
 
-_PER_MILLION = Decimal(1000)
-"""USD per million tokens to nano-USD per token."""
-_PER_THOUSAND = Decimal(1_000_000)
-"""USD per thousand pieces to nano-USD per piece."""
+SCALE: Final = 10**9
+"""Of a nano-USD, in what rates are counted in."""
+_PER_MILLION: Final = 1000 * SCALE
+"""From USD per million tokens."""
+_PER_THOUSAND: Final = 1_000_000 * SCALE
+"""From USD per thousand pieces."""
 
 Terms = tuple[str, str]
 """What a provider asks other prices for, in the words of its API: ("service_tier", "priority"), ("speed", "fast")."""
@@ -50,12 +56,12 @@ class Tokens(Struct, frozen=True):
 
 
 class _Tiered(Struct, frozen=True):
-    """Nano-USD per token; beyond `start` input tokens a tier's price holds for all tokens of the request."""
+    """For a token; beyond `start` input tokens a tier's price holds for all tokens of the request."""
 
-    base: Decimal
-    tiers: tuple[tuple[int, Decimal], ...] = ()
+    base: int
+    tiers: tuple[tuple[int, int], ...] = ()
 
-    def at(self, input_tokens: int) -> Decimal:
+    def at(self, input_tokens: int) -> int:
         price = self.base
         for start, tier in self.tiers:
             if input_tokens > start:
@@ -72,7 +78,7 @@ class Special(Struct, frozen=True):
     image_cached: _Tiered
     audio_out: _Tiered
     image_out: _Tiered
-    file_search: Decimal
+    file_search: int
 
 
 class Rates(Struct, frozen=True):
@@ -84,18 +90,25 @@ class Rates(Struct, frozen=True):
     cache_write: _Tiered
     reasoning: _Tiered
     cache_write_long: _Tiered
-    request: Decimal = Decimal(0)
-    search: Decimal = Decimal(0)
+    request: int = 0
+    search: int = 0
     special: Special | None = None
 
     def nano_usd(self, tokens: Tokens) -> int:
         """Rounded once, half to even. Parts that a provider reports as more than their whole count as the whole."""
         total_in, total_out = max(0, tokens.input), max(0, tokens.output)
+        exact = self.request + self.input.at(total_in) * total_in + self.output.at(total_in) * total_out
+        if tokens.cached or tokens.cache_write or tokens.reasoning or tokens.searches or tokens.apart is not None:
+            exact += self._parts(tokens, total_in, total_out)
+        whole, rest = divmod(exact, SCALE)
+        return whole + (2 * rest > SCALE or (2 * rest == SCALE and whole % 2 == 1))
+
+    def _parts(self, tokens: Tokens, total_in: int, total_out: int) -> int:
+        """What all that is no plain token costs beyond what it costs as one."""
         cached = min(max(0, tokens.cached), total_in)
         written = min(max(0, tokens.cache_write), total_in - cached)
         reasoning = min(max(0, tokens.reasoning), total_out)
-        exact = self.request + self.input.at(total_in) * (total_in - cached - written)
-        exact += self.output.at(total_in) * (total_out - reasoning)
+        exact = -self.input.at(total_in) * (cached + written) - self.output.at(total_in) * reasoning
         if cached:
             exact += self.cached.at(total_in) * cached
         if written:
@@ -107,9 +120,9 @@ class Rates(Struct, frozen=True):
             exact += self.search * tokens.searches
         if tokens.apart is not None and self.special is not None:
             exact += self._beyond(tokens.apart, self.special, (total_in, cached, written), total_out - reasoning)
-        return int(exact.to_integral_value(ROUND_HALF_EVEN))
+        return exact
 
-    def _beyond(self, apart: Apart, special: Special, taken: tuple[int, int, int], spoken: int) -> Decimal:
+    def _beyond(self, apart: Apart, special: Special, taken: tuple[int, int, int], spoken: int) -> int:
         """What the parts that are priced apart cost more, or less, than they do as plain tokens."""
         total, cached, written = taken
         exact = special.file_search * max(0, apart.file_searches)
@@ -133,14 +146,14 @@ class Rates(Struct, frozen=True):
 
 def uniform(input_nano: int, output_nano: int, cached_nano: int) -> Rates:
     """An operator's own price, in nano-USD per token."""
-    taken, given, again = (_Tiered(Decimal(each)) for each in (input_nano, output_nano, cached_nano))
+    taken, given, again = (_Tiered(each * SCALE) for each in (input_nano, output_nano, cached_nano))
     return Rates(taken, given, again, taken, given, taken)
 
 
 def rates_of(prices: ModelPrice) -> Rates:
     """A model's rates as genai-prices has them; what it has no price for costs as the plain tokens of its direction."""
-    taken = _nano(prices.input_mtok) or _Tiered(Decimal(0))
-    given = _nano(prices.output_mtok) or _Tiered(Decimal(0))
+    taken = _nano(prices.input_mtok) or _Tiered(0)
+    given = _nano(prices.output_mtok) or _Tiered(0)
     cached = _nano(prices.cache_read_mtok) or taken
     written = _nano(prices.cache_write_mtok) or taken
     audio_in, image_in = _nano(prices.input_audio_mtok), _nano(prices.input_image_mtok)
@@ -166,13 +179,18 @@ def rates_of(prices: ModelPrice) -> Rates:
     )
 
 
-def _piece(value: Decimal | TieredPrices | None) -> Decimal:
-    return value * _PER_THOUSAND if isinstance(value, Decimal) else Decimal(0)
+def _piece(value: Decimal | TieredPrices | None) -> int:
+    return _scaled(value, _PER_THOUSAND) if isinstance(value, Decimal) else 0
+
+
+def _scaled(price: Decimal, scale: int) -> int:
+    return int((price * scale).to_integral_value())
 
 
 def _nano(value: Decimal | TieredPrices | None) -> _Tiered | None:
     if value is None:
         return None
     if isinstance(value, Decimal):
-        return _Tiered(value * _PER_MILLION)
-    return _Tiered(value.base * _PER_MILLION, tuple((tier.start, tier.price * _PER_MILLION) for tier in value.tiers))
+        return _Tiered(_scaled(value, _PER_MILLION))
+    tiers = tuple((tier.start, _scaled(tier.price, _PER_MILLION)) for tier in value.tiers)
+    return _Tiered(_scaled(value.base, _PER_MILLION), tiers)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from scutum_server.upstream.connection import Connection, Feed, StaleConnectionError
@@ -48,13 +48,13 @@ class Response:
         """The value of the header `name` (lower case), or None."""
         return self._connection.header(name)
 
-    async def body(self, limit: int) -> bytes:
+    def body(self, limit: int) -> Awaitable[bytes]:
         """The whole body; more than `limit` bytes is an UpstreamBadAnswer."""
-        return await self._connection.body(limit)
+        return self._connection.body(limit)
 
-    async def pump(self, feed: Feed) -> None:
+    def pump(self, feed: Feed) -> Awaitable[None]:
         """Pushes the body into `feed` as it comes; `feed` returns False to be paused until `resume()`."""
-        await self._connection.pump(feed)
+        return self._connection.pump(feed)
 
     def resume(self) -> None:
         self._connection.resume()
@@ -95,7 +95,7 @@ class Origin:
         """An idle connection that is not too old, or None."""
         while self._idle:
             connection = self._idle.pop()
-            if now - connection.created < MAX_AGE_S and not connection.lost:
+            if now - connection.created < MAX_AGE_S and connection.silent():
                 return connection
             connection.abort()
         return None

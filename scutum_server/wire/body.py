@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -82,13 +83,18 @@ def with_model(body: bytes, model: str, *, include_usage: bool = False) -> bytes
     names = "".join(document)
     if not (names.isascii() and names.islower()):
         _check_case(document)
-    document["model"] = msgspec.Raw(msgspec.json.encode(model))
+    document["model"] = _quoted(model)
     if include_usage:
         options = document.get("stream_options", b"")
         parts = PARTS.decode(options) if bytes(options)[:1] == b"{" else {}
         parts["include_usage"] = msgspec.Raw(b"true")
         document["stream_options"] = msgspec.Raw(msgspec.json.encode(parts))
     return msgspec.json.encode(document)
+
+
+@lru_cache(4096)
+def _quoted(text: str) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(text))
 
 
 def _check_case(names: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from scutum_server.errors import Unavailable
@@ -62,6 +63,10 @@ def record(**fields: object) -> UsageRecord:
     return UsageRecord(request_id=str(uuid7()), status=200, **fields)  # type: ignore[arg-type]
 
 
+def line_of(one: UsageRecord) -> bytes:
+    return msgspec.json.encode(one) + b"\n"
+
+
 async def until(check) -> None:  # type: ignore[no-untyped-def]
     async with asyncio.timeout(10):
         while not check():
@@ -95,7 +100,7 @@ async def test_a_record_is_on_disk_when_append_returns(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "spill", MemoryStream())
     journal.open()
     one = record(model="sim")
-    journal.append(one)
+    journal.append([line_of(one)])
     (content,) = files(tmp_path / "spill")
     assert json.loads(content)["request_id"] == one.request_id
     assert content.endswith(b"\n")
@@ -109,7 +114,7 @@ async def test_what_the_stream_holds_for_certain_leaves_the_disk(tmp_path: Path)
     async with running(Journal(tmp_path, stream)) as journal:
         sent = [record() for _ in range(10)]
         for one in sent:
-            journal.append(one)
+            journal.append([line_of(one)])
         await until(lambda: files(tmp_path) == [b""])
         assert stream.ids() == [one.request_id for one in sent]
     assert list(tmp_path.iterdir()) == []
@@ -119,10 +124,10 @@ async def test_batches_have_at_most_500_records_and_half_a_megabyte(tmp_path: Pa
     stream = MemoryStream()
     async with running(Journal(tmp_path, stream)) as journal:
         for _ in range(1200):
-            journal.append(record())
+            journal.append([line_of(record())])
         for _ in range(40):
-            journal.append(record(session_id="s" * 40_000))
-        journal.append(record(session_id="s" * 700_000))
+            journal.append([line_of(record(session_id="s" * 40_000))])
+        journal.append([line_of(record(session_id="s" * 700_000))])
         await until(lambda: files(tmp_path) == [b""])
     assert len(stream.ids()) == len(set(stream.ids())) == 1241
     assert max(entry.count(b"\n") for entry in stream.entries) == 500
@@ -135,7 +140,7 @@ async def test_an_outage_keeps_records_on_disk_and_not_in_memory(tmp_path: Path)
     async with running(Journal(tmp_path, stream)) as journal:
         sent = [record() for _ in range(2000)]
         for one in sent:
-            journal.append(one)
+            journal.append([line_of(one)])
         await asyncio.sleep(0.05)
         assert journal._held == 0
         assert sum(map(len, files(tmp_path))) == journal.pending_bytes > 0
@@ -149,10 +154,10 @@ async def test_a_server_that_restarted_unnoticed_gets_again_what_it_may_have_los
     journal = Journal(tmp_path, stream)
     journal.open()
     first, second = record(), record()
-    journal.append(first)
+    journal.append([line_of(first)])
     await journal._flush(Heed())
     await journal._settle()
-    journal.append(second)
+    journal.append([line_of(second)])
     await journal._flush(Heed())
     stream.crash()
     assert stream.ids() == [first.request_id]
@@ -166,7 +171,7 @@ async def test_settling_while_a_batch_is_under_way_loses_no_record(tmp_path: Pat
     stream = MemoryStream()
     journal = Journal(tmp_path, stream)
     journal.open()
-    journal.append(record())
+    journal.append([line_of(record())])
     await journal._flush(Heed())
     stream.run += 1  # restarted: everything is to be sent again
     await journal._settle()
@@ -176,7 +181,7 @@ async def test_settling_while_a_batch_is_under_way_loses_no_record(tmp_path: Pat
     journal._current.acknowledge((0, journal._current.size))  # an answer that came late
     journal._current.reset()
     late = record()
-    journal.append(late)
+    journal.append([line_of(late)])
     stream.gate.set()
     await flush
     assert late.request_id in stream.ids()
@@ -189,7 +194,7 @@ async def test_a_full_file_is_followed_by_another_and_removed_when_sent(tmp_path
     stream.away = True
     async with running(Journal(tmp_path, stream, rotate_bytes=2000)) as journal:
         for _ in range(100):
-            journal.append(record())
+            journal.append([line_of(record())])
         assert len(files(tmp_path)) > 3
         assert max(map(len, files(tmp_path))) < 2200
         stream.away = False
@@ -203,7 +208,7 @@ async def test_a_successor_sends_what_a_dead_process_left(tmp_path: Path) -> Non
     left = [record() for _ in range(3)]
     async with running(Journal(tmp_path, stream)) as journal:
         for one in left:
-            journal.append(one)
+            journal.append([line_of(one)])
     assert len(files(tmp_path)) == 1
     stream.away = False
     async with running(Journal(tmp_path, stream)) as journal:
@@ -282,14 +287,14 @@ async def test_a_full_disk_breaks_no_request_and_loses_no_record(
     async with running(Journal(tmp_path, stream)) as journal:
         with disk_of(1000):
             for one in sent:
-                journal.append(one)
+                journal.append([line_of(one)])
             assert journal.counters.failed > 20
             (content,) = files(tmp_path)
             assert content.endswith(b"\n")
             assert [json.loads(line)["request_id"] for line in content.splitlines()]
             stream.away = False
             await until(lambda: journal.pending_bytes == 0)
-        journal.append(late := record())
+        journal.append([line_of(late := record())])
         await until(lambda: late.request_id in stream.ids())
     assert sorted(stream.ids()) == sorted(one.request_id for one in [*sent, late])
     assert sum("cannot be written" in line.message for line in caplog.records) == 1
@@ -301,7 +306,7 @@ async def test_room_on_the_disk_takes_back_what_waits_in_memory(tmp_path: Path) 
     journal = Journal(tmp_path, stream)
     journal.open()
     with disk_of(10):
-        journal.append(record())
+        journal.append([line_of(record())])
     assert journal._held > 0
     with pytest.raises(Unavailable):
         await journal._flush(Heed())
@@ -320,7 +325,7 @@ async def test_what_neither_disk_nor_memory_takes_is_counted_and_said(
     journal = Journal(tmp_path, stream, rotate_bytes=1000, limit_bytes=3000, memory_bytes=1000)
     journal.open()
     for _ in range(200):
-        journal.append(record())
+        journal.append([line_of(record())])
     assert sum(map(len, files(tmp_path))) < 4500
     assert journal._held <= 1000
     assert journal.counters.dropped > 100
@@ -345,7 +350,7 @@ async def test_a_defect_in_the_flusher_does_not_end_it(
 
     monkeypatch.setattr(stream, "add", failing)
     async with running(Journal(tmp_path, stream)) as journal:
-        journal.append(one := record())
+        journal.append([line_of(one := record())])
         await until(lambda: stream.ids() == [one.request_id])
     assert any("starts again" in line.message for line in caplog.records)
 
@@ -371,12 +376,12 @@ async def test_a_cancellation_that_redis_swallows_still_ends_the_flusher(tmp_pat
     journal = Journal(tmp_path, stream)
     journal.open()
     flusher = asyncio.create_task(journal.run())
-    journal.append(record())
+    journal.append([line_of(record())])
     await stream.entered.wait()
     flusher.cancel()
     async with asyncio.timeout(5):
         await asyncio.gather(flusher, return_exceptions=True)
-    journal.append(record())
+    journal.append([line_of(record())])
     async with asyncio.timeout(5):
         await journal.close(0.05)
 
@@ -386,7 +391,7 @@ async def test_closing_does_not_wait_for_a_stream_that_hangs(tmp_path: Path) -> 
     stream.gate.clear()
     journal = Journal(tmp_path, stream)
     journal.open()
-    journal.append(record())
+    journal.append([line_of(record())])
     async with asyncio.timeout(5):
         await journal.close(0.05)
     assert len(files(tmp_path)) == 1
