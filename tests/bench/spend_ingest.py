@@ -19,6 +19,7 @@ from scutum_server.infra.redis import make_redis
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.store import UsageStream
 from tests.fixtures.journal_writer import record
+from tests.fixtures.records import line_of
 from tests.fixtures.servers import Postgres, Valkey, running_postgres, running_valkey
 
 
@@ -46,12 +47,12 @@ async def measure(postgres: Postgres, valkey: Valkey, database: str, count: int)
         journal.open()
         flusher = asyncio.create_task(journal.run())
         conn = await psycopg.AsyncConnection.connect(**postgres.app(database).conninfo(), autocommit=True)
-        journal.append(record())
+        journal.append([line_of(record())])
         await stored(conn, 1)
         delays = []
         for number in range(20):
             started = time.perf_counter()
-            journal.append(record())
+            journal.append([line_of(record())])
             await stored(conn, number + 2)
             delays.append(time.perf_counter() - started)
             await asyncio.sleep(0.05)
@@ -59,7 +60,7 @@ async def measure(postgres: Postgres, valkey: Valkey, database: str, count: int)
         records = [record() for _ in range(count)]
         started = time.perf_counter()
         for one in records:
-            journal.append(one)
+            journal.append([line_of(one)])
         appended = time.perf_counter() - started
         await stored(conn, 21 + count)
         total = time.perf_counter() - started

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from scutum_server.errors import Unavailable
@@ -23,6 +22,7 @@ from scutum_server.usage import journal as journal_module
 from scutum_server.usage.journal import Journal
 from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.segment import _lock
+from tests.fixtures.records import line_of
 
 
 class MemoryStream:
@@ -61,10 +61,6 @@ class MemoryStream:
 
 def record(**fields: object) -> UsageRecord:
     return UsageRecord(request_id=str(uuid7()), status=200, **fields)  # type: ignore[arg-type]
-
-
-def line_of(one: UsageRecord) -> bytes:
-    return msgspec.json.encode(one) + b"\n"
 
 
 async def until(check) -> None:  # type: ignore[no-untyped-def]

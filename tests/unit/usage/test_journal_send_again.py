@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scutum_server.usage.journal import Journal
+from tests.fixtures.records import line_of
 from tests.unit.usage.test_journal import MemoryStream, quick, record, running, until  # noqa: F401
 
 
@@ -16,7 +17,7 @@ async def test_all_that_was_appended_is_there_once_it_says_so(tmp_path: Path) ->
         for _ in range(5):
             one = record()
             ids.append(one.request_id)
-            journal.append(one)
+            journal.append([line_of(one)])
         there = journal.send_again()
         assert not there()
         stream.away = False
@@ -24,7 +25,7 @@ async def test_all_that_was_appended_is_there_once_it_says_so(tmp_path: Path) ->
         assert set(ids) <= set(stream.ids())
         # What comes afterwards is another matter.
         stream.away = True
-        journal.append(record())
+        journal.append([line_of(record())])
         assert there() and not journal.send_again()()
 
 
@@ -33,7 +34,7 @@ async def test_what_a_flush_took_is_sent_again(tmp_path: Path, monkeypatch) -> N
     stream = MemoryStream()
     async with running(Journal(tmp_path, stream)) as journal:
         one = record()
-        journal.append(one)
+        journal.append([line_of(one)])
         await until(stream.ids)
         stream.entries.clear()
         there = journal.send_again()
