@@ -1,4 +1,6 @@
-"""What the proxy costs, all figures in one run: `python -m tests.bench.figures [-d 4] [-n 5] [--only NAME…] [--json]`.
+"""What the proxy costs, all figures in one run:
+
+    python -m tests.bench.figures [-d 4] [-n 5] [--only NAME…] [--without-limits] [--traces] [--json]
 
 One worker with everything on: key check, limits on key, team and model, budget, spend record, headers, metrics; 10 000
 keys loaded. The mock upstreams, nginx and the load come from overhead.py beside the checkout (--bench DIR). Needs gcc,
@@ -37,6 +39,8 @@ def main() -> None:
     parser.add_argument("-d", type=int, default=4, help="seconds per window")
     parser.add_argument("-n", type=int, default=5, help="windows")
     parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--without-limits", action="store_true", help="plain and stream without limits and budget")
+    parser.add_argument("--traces", action="store_true", help="plain and stream with a trace of every request")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[str, Any] = {}
@@ -53,7 +57,7 @@ def ratio(mode: str) -> Callable[[Servers, argparse.Namespace], dict[str, Any]]:
     """CPU per request of the worker and of nginx, from overhead.py."""
 
     def measure(servers: Servers, options: argparse.Namespace) -> dict[str, Any]:
-        with stack(servers, keys=KEYS) as one:
+        with stack(servers, keys=KEYS, limits=not options.without_limits, traces=options.traces) as one:
             command = [
                 sys.executable, script_in(options.bench), "--pid", str(one.proxy.process.pid), "--url", one.proxy.url,
                 "--key", one.key, "--model", mode, "--json", "-d", str(options.d), "-n", str(options.n),

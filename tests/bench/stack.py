@@ -79,10 +79,13 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stack(servers: tuple[Postgres, Valkey], *, keys: int = 0, limits: bool = True) -> Iterator[Stack]:
+def stack(
+    servers: tuple[Postgres, Valkey], *, keys: int = 0, limits: bool = True, traces: bool = False
+) -> Iterator[Stack]:
     """One proxy worker with both models, one key to use and `keys` others, each of a team.
 
-    With `limits`: rpm and tpm on key, team and model, and a budget, none of which is ever reached.
+    With `limits`: rpm and tpm on key, team and model, and a budget, none of which is ever reached. With `traces` every
+    request belongs to a trace that is exported.
     """
     postgres, valkey = servers
     with tempfile.TemporaryDirectory() as directory:
@@ -90,7 +93,10 @@ def stack(servers: tuple[Postgres, Valkey], *, keys: int = 0, limits: bool = Tru
         rows = Rows(database, secrets.token_bytes(32))
         rows.seed()
         add_keys(rows, keys)
-        with running_proxy(database, valkey.settings(), Path(directory), seed=False) as proxy:
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"} if traces else {}
+        with running_proxy(
+            database, valkey.settings(), Path(directory), seed=False, environment=environment
+        ) as proxy:
             key = proxy.rows.key()
             for model, url in UPSTREAMS.items():
                 provider = proxy.rows.provider(model, "openai", url, api_key="sk-up")
