@@ -2,7 +2,7 @@
 _scutum_verbs() {
   case "$1" in
     '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys users service-accounts roles limits budgets audit settings license maintenance login logout whoami context' ;;
-    config) printf '%b\n' 'path show' ;;
+    config) printf '%b\n' 'path show export diff apply drift' ;;
     providers) printf '%b\n' 'list show add update delete presets test sim keys' ;;
     'providers keys') printf '%b\n' 'list add remove' ;;
     models) printf '%b\n' 'list show add update delete catalog' ;;
@@ -37,6 +37,10 @@ _scutum_flags() {
     config) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     'config path') printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     'config show') printf '%b\n' '--home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    'config export') printf '%b\n' '--context -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    'config diff') printf '%b\n' '--prune --context -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    'config apply') printf '%b\n' '--prune -y --yes --dry-run --context -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
+    'config drift') printf '%b\n' '--forget --context -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     version) printf '%b\n' '--all --home -o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     completions) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --help -h' ;;
     chat) printf '%b\n' '--model --system --no-stream --key -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -182,6 +186,14 @@ _scutum_value() {
     'config path -o'|'config path --output') echo 'table json yaml csv' ;;
     'config show --home') echo @files ;;
     'config show -o'|'config show --output') echo 'table json yaml csv' ;;
+    'config export --context') echo @contexts ;;
+    'config export -o'|'config export --output') echo 'table json yaml csv' ;;
+    'config diff --context') echo @contexts ;;
+    'config diff -o'|'config diff --output') echo 'table json yaml csv' ;;
+    'config apply --context') echo @contexts ;;
+    'config apply -o'|'config apply --output') echo 'table json yaml csv' ;;
+    'config drift --context') echo @contexts ;;
+    'config drift -o'|'config drift --output') echo 'table json yaml csv' ;;
     'version --home') echo @files ;;
     'version -o'|'version --output') echo 'table json yaml csv' ;;
     'completions -o'|'completions --output') echo 'table json yaml csv' ;;
@@ -659,6 +671,8 @@ _scutum_argument() {
   case "$1 $2" in
     restart' '*) echo 'postgres valkey worker admin proxy' ;;
     logs' '*) echo 'postgres valkey worker admin proxy' ;;
+    'config diff'' '*) echo @files ;;
+    'config apply'' '*) echo @files ;;
     completions' '*) echo 'bash zsh fish' ;;
     'providers show'' '*) echo @providers ;;
     'providers update'' '*) echo @providers ;;

@@ -1,6 +1,6 @@
 # Completion of scutum's commands. Generated: scutum completions fish prints it.
 function __scutum_at
-    set -l known install uninstall up down restart ps logs status config 'config path' 'config show' version completions chat usage providers 'providers list' 'providers show' 'providers add' 'providers update' 'providers delete' 'providers presets' 'providers test' 'providers sim' 'providers keys' 'providers keys list' 'providers keys add' 'providers keys remove' models 'models list' 'models show' 'models add' 'models update' 'models delete' 'models catalog' aliases 'aliases list' 'aliases set' 'aliases delete' teams 'teams list' 'teams show' 'teams create' 'teams delete' keys 'keys list' 'keys show' 'keys create' 'keys revoke' 'keys rotate' users 'users list' 'users show' 'users create' 'users update' 'users password' 'users sign-out' 'users delete' service-accounts 'service-accounts list' 'service-accounts show' 'service-accounts create' 'service-accounts update' 'service-accounts rotate' 'service-accounts revoke' 'service-accounts delete' roles 'roles list' 'roles show' limits 'limits list' 'limits show' 'limits create' 'limits update' 'limits delete' budgets 'budgets list' 'budgets show' 'budgets create' 'budgets update' 'budgets delete' audit 'audit list' 'audit query' 'audit tail' 'audit verify' 'audit verifications' 'audit checkpoints' 'audit checkpoint' 'audit shipments' 'audit keys' 'audit keys list' 'audit keys export' 'audit keys rotate' settings 'settings list' 'settings get' 'settings set' license 'license status' 'license activate' 'license history' 'license issue' 'license authority' 'license authority create' 'license authority show' maintenance 'maintenance on' 'maintenance off' 'maintenance status' login logout whoami context 'context list' 'context use' 'context add' 'context delete'
+    set -l known install uninstall up down restart ps logs status config 'config path' 'config show' 'config export' 'config diff' 'config apply' 'config drift' version completions chat usage providers 'providers list' 'providers show' 'providers add' 'providers update' 'providers delete' 'providers presets' 'providers test' 'providers sim' 'providers keys' 'providers keys list' 'providers keys add' 'providers keys remove' models 'models list' 'models show' 'models add' 'models update' 'models delete' 'models catalog' aliases 'aliases list' 'aliases set' 'aliases delete' teams 'teams list' 'teams show' 'teams create' 'teams delete' keys 'keys list' 'keys show' 'keys create' 'keys revoke' 'keys rotate' users 'users list' 'users show' 'users create' 'users update' 'users password' 'users sign-out' 'users delete' service-accounts 'service-accounts list' 'service-accounts show' 'service-accounts create' 'service-accounts update' 'service-accounts rotate' 'service-accounts revoke' 'service-accounts delete' roles 'roles list' 'roles show' limits 'limits list' 'limits show' 'limits create' 'limits update' 'limits delete' budgets 'budgets list' 'budgets show' 'budgets create' 'budgets update' 'budgets delete' audit 'audit list' 'audit query' 'audit tail' 'audit verify' 'audit verifications' 'audit checkpoints' 'audit checkpoint' 'audit shipments' 'audit keys' 'audit keys list' 'audit keys export' 'audit keys rotate' settings 'settings list' 'settings get' 'settings set' license 'license status' 'license activate' 'license history' 'license issue' 'license authority' 'license authority create' 'license authority show' maintenance 'maintenance on' 'maintenance off' 'maintenance status' login logout whoami context 'context list' 'context use' 'context add' 'context delete'
     set -l path ""
     for word in (commandline -opc)[2..-1]
         set -l longer (string trim -- "$path $word")
@@ -25,7 +25,7 @@ complete -c scutum -n '__scutum_at ""' -a restart -d 'Restart all services, or t
 complete -c scutum -n '__scutum_at ""' -a ps -d 'Show the services, state, restarts and why the last one happened. Needs no server.'
 complete -c scutum -n '__scutum_at ""' -a logs -d 'Show what the services wrote, merged in time order.'
 complete -c scutum -n '__scutum_at ""' -a status -d 'Show in one look whether the gateway is healthy.'
-complete -c scutum -n '__scutum_at ""' -a config -d 'Where the configuration lies and what it says.'
+complete -c scutum -n '__scutum_at ""' -a config -d 'The configuration, where it lies on this host, and the gateway'"'"'s whole as one file.'
 complete -c scutum -n '__scutum_at ""' -a version -d 'Show the version of this command, and with --all of everything that it runs.'
 complete -c scutum -n '__scutum_at ""' -a completions -d 'Print a completion script for your shell; it completes names that the server knows, too.'
 complete -c scutum -n '__scutum_at ""' -a chat -d 'Send one message through the gateway and print the answer as it comes.'
@@ -78,8 +78,23 @@ complete -c scutum -n '__scutum_at "logs"' -l home -x -a '(__fish_complete_path)
 complete -c scutum -n '__scutum_at "status"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
 complete -c scutum -n '__scutum_at "config"' -a path -d 'Print the directory of the configuration.'
 complete -c scutum -n '__scutum_at "config"' -a show -d 'Print the settings of this host; of secrets only whether they are set.'
+complete -c scutum -n '__scutum_at "config"' -a export -d 'Print the gateway'"'"'s whole configuration as one YAML file, the same text for the same state, and no secrets.'
+complete -c scutum -n '__scutum_at "config"' -a diff -d 'Show what applying a file would change; exit code 1 when that is anything.'
+complete -c scutum -n '__scutum_at "config"' -a apply -d 'Make the gateway what a file says, all of it, or nothing, in one transaction.'
+complete -c scutum -n '__scutum_at "config"' -a drift -d 'Show how the gateway differs from the file applied last; exit code 1 when it does.'
 complete -c scutum -n '__scutum_at "config path"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
 complete -c scutum -n '__scutum_at "config show"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
+complete -c scutum -n '__scutum_at "config export"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "config diff"' -a '(__fish_complete_path)'
+complete -c scutum -n '__scutum_at "config diff"' -l prune -d 'Also delete what the sections of the file do not have; keys are revoked.'
+complete -c scutum -n '__scutum_at "config diff"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "config apply"' -a '(__fish_complete_path)'
+complete -c scutum -n '__scutum_at "config apply"' -l prune -d 'Also delete what the sections of the file do not have; keys are revoked.'
+complete -c scutum -n '__scutum_at "config apply"' -s y -l yes -d 'Ask nothing.'
+complete -c scutum -n '__scutum_at "config apply"' -l dry-run -d 'Show what would change; change nothing.'
+complete -c scutum -n '__scutum_at "config apply"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
+complete -c scutum -n '__scutum_at "config drift"' -l forget -d 'The file that was applied last need not hold.'
+complete -c scutum -n '__scutum_at "config drift"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
 complete -c scutum -n '__scutum_at "version"' -l all -d 'Also the server, its schema and its parts.'
 complete -c scutum -n '__scutum_at "version"' -l home -x -a '(__fish_complete_path)' -d 'The deploy root.'
 complete -c scutum -n '__scutum_at "completions"' -a 'bash zsh fish'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from scutum_cli import settings
 from scutum_cli.client import reminder
-from scutum_cli.client.http import AdminClient, segment
+from scutum_cli.client.http import ANSWER_SECONDS, AdminClient, segment
 
 if TYPE_CHECKING:
     from scutum_cli.client import types
@@ -218,6 +218,22 @@ class Api:
     def license_history(self, limit: int | None = None) -> Page[types.LicenseActivation]:
         return cast("Page[types.LicenseActivation]", self._list("license/history", limit))
 
+    def export_config(self) -> types.ConfigFile:
+        return cast("types.ConfigFile", self.client.get(f"{V1}/config/export"))
+
+    def diff_config(self, body: types.ConfigDiff) -> types.ConfigPlan:
+        return cast("types.ConfigPlan", self.client.post(f"{V1}/config/diff", body))
+
+    def apply_config(self, body: types.ConfigApply, *, dry_run: bool = False) -> types.ConfigPlan:
+        asked = {"dry_run": "true"} if dry_run else None
+        return cast("types.ConfigPlan", self.client.post(f"{V1}/config/apply", body, asked))
+
+    def config_drift(self) -> types.ConfigDrift:
+        return cast("types.ConfigDrift", self.client.get(f"{V1}/config/drift"))
+
+    def forget_config(self) -> None:
+        self.client.delete(f"{V1}/config/drift")
+
     def usage(self, asked: Mapping[str, str | None], *, limit: int | None) -> types.UsageReport:
         """Requests, tokens and cost per group, dearest first, with the totals over all groups."""
         path, most = f"{V1}/usage", USAGE_PAGE
@@ -264,8 +280,8 @@ def _size(limit: int | None, have: int, most: int = PAGE) -> int:
     return most if limit is None else min(most, limit - have)
 
 
-def connect() -> Api:
-    """The admin API of the current context."""
-    client = AdminClient(settings.load().current)
+def connect(*, seconds: float = ANSWER_SECONDS) -> Api:
+    """The admin API of the current context; `seconds` bounds the wait for an answer."""
+    client = AdminClient(settings.load().current, seconds=seconds)
     reminder.watch(client)
     return Api(client)

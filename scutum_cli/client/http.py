@@ -260,7 +260,12 @@ def _reason(error: Exception) -> str:
 
 
 def _fields_at_fault(faults: list[Any]) -> str:
-    return "; ".join(f"{fault.get('field')}: {fault.get('message')}" for fault in faults[:5] if isinstance(fault, dict))
+    return "; ".join(_fault(fault) for fault in faults[:5] if isinstance(fault, dict))
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    line = f"line {fault['line']}: " if fault.get("line") else ""
+    return f"{line}{fault.get('field')}: {fault.get('message')}"
 
 
 def _hint(value: Any) -> str | None:

@@ -210,8 +210,37 @@ class Checks(TypedDict):
     worker: str
 
 
+class ConfigApply(TypedDict):
+    expected: NotRequired[str | None]
+    file: str
+    prune: NotRequired[bool]
+    secrets: NotRequired[dict[str, str]]
+
+
+class ConfigCounts(TypedDict):
+    create: int
+    delete: int
+    update: int
+
+
+class ConfigDiff(TypedDict):
+    file: str
+    prune: NotRequired[bool]
+
+
+class ConfigFile(TypedDict):
+    file: str
+
+
+class ConfigValue(TypedDict):
+    after: Any
+    before: Any
+
+
 class FieldError(TypedDict):
+    column: NotRequired[int | None]
     field: str
+    line: NotRequired[int | None]
     message: str
 
 
@@ -884,6 +913,34 @@ Verify = TypedDict(
     },
     closed=True,
 )
+
+
+class ConfigChange(TypedDict):
+    action: Literal['create', 'update', 'delete']
+    fields: dict[str, ConfigValue]
+    line: int | None
+    name: str
+    noun: str
+    section: str
+
+
+class ConfigDrift(TypedDict):
+    applied: bool
+    applied_at: str | None
+    applied_by: str | None
+    changes: list[ConfigChange]
+    drifted_since: str | None
+    objects: int | None
+    pruned: bool | None
+    sha256: str | None
+
+
+class ConfigPlan(TypedDict):
+    changes: list[ConfigChange]
+    counts: ConfigCounts
+    digest: str
+    missing: list[str]
+    secrets: list[str]
 
 
 class Health(TypedDict):

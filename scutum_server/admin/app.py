@@ -19,6 +19,7 @@ from scutum_server.admin.schemas import Problem
 from scutum_server.admin.scope import unit_of_work
 from scutum_server.audit import routes as audit
 from scutum_server.audit.proof import routes as proof
+from scutum_server.declarative import routes as declarative
 from scutum_server.gateway import routes as gateway
 from scutum_server.identity import routes as identity
 from scutum_server.licensing import routes as licensing
@@ -50,6 +51,7 @@ def _guarded() -> APIRouter:
         proof.router,
         audit.router,
         licensing.router,
+        declarative.router,
     ):
         guarded.include_router(adopt(router), dependencies=transactional)
     return guarded

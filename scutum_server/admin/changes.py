@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import itertools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -135,13 +136,18 @@ class Changes:
 
     async def write(self, conn: Connection) -> None:
         """Outbox, configuration version, then the audit rows in the order of their orgs."""
-        for event in self._events:
-            await outbox.append(conn, event)
+        if self._events:
+            await outbox.append_all(conn, self._events)
         if self._config:
             await config_changed(conn, self._config)
         trail = AuditStore(conn)
-        for entry in sorted(self._entries, key=lambda entry: entry.org_id):
-            await trail.append(entry)
+        by_org = itertools.groupby(sorted(self._entries, key=_org), _org)
+        for org_id, entries in by_org:
+            await trail.append_all(org_id, list(entries))
+
+
+def _org(entry: AuditEntry) -> str:
+    return entry.org_id
 
 
 def _payload(

@@ -11,6 +11,9 @@ from scutum_server.errors import InvalidInput, ScutumError, TooLarge, WrongType
 from scutum_server.infra.ids import uuid7
 
 MAX_BODY = 1024 * 1024
+MAX_CONFIG = 40 * 1024 * 1024
+"""Of a request that carries the whole configuration as a file."""
+_CONFIG = "/api/v1/config/"
 
 
 class _GoneError(Exception):
@@ -70,9 +73,10 @@ def _check_type(scope: Scope) -> None:
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:
-    too_large = TooLarge("A request to the control plane has 1 MB at most.")
+    most = MAX_CONFIG if scope["path"].startswith(_CONFIG) else MAX_BODY
+    too_large = TooLarge(f"Such a request to the control plane has {most // 1024 // 1024} MB at most.")
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    if length.isdigit() and int(length) > MAX_BODY:
+    if length.isdigit() and int(length) > most:
         raise too_large
     chunks, total, more = [], 0, True
     while more:
@@ -82,7 +86,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes:
         chunks.append(message.get("body", b""))
         total += len(chunks[-1])
         more = message.get("more_body", False)
-        if total > MAX_BODY:
+        if total > most:
             raise too_large
     return b"".join(chunks)
 

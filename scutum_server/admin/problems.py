@@ -31,7 +31,7 @@ def problem(
     request_id: str,
     *,
     hint: str | None = None,
-    errors: list[dict[str, str]] | None = None,
+    errors: list[dict[str, Any]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer for an error; `errors` lists wrong fields as {"field", "message"}."""
@@ -71,7 +71,9 @@ def known(error: ScutumError, request_id: str) -> Response:
         headers["Retry-After"] = "1"
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    errors = [{"field": error.param, "message": error.detail}] if error.param else None
+    errors = getattr(error, "errors", None)
+    if errors is None and error.param:
+        errors = [{"field": error.param, "message": error.detail}]
     return problem(error.status, error.code, error.detail, request_id, hint=error.hint, errors=errors, headers=headers)
 
 

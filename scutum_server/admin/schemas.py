@@ -42,6 +42,8 @@ class Health(BaseModel):
 class FieldError(BaseModel):
     field: str
     message: str
+    line: Annotated[int | None, Field(description="Of a file, from 1 on.")] = None
+    column: int | None = None
 
 
 class Problem(BaseModel):

@@ -17,8 +17,8 @@ from scutum_server.infra.db import transaction
 from scutum_server.schemas import ListQuery
 
 DRY_RUN = "x-scutum-dry-run"
-_ALWAYS = frozenset({"session", "license.write"})
-"""Permissions whose routes change something in read-only mode too: one's own session, and the licence."""
+_ALWAYS = frozenset({"session", "license.write", "config.read"})
+"""Permissions whose routes serve in read-only mode too: one's own session, the licence, what a file would change."""
 
 
 def _refuse_unknown_parameters(request: Request) -> None:

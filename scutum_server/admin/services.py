@@ -9,10 +9,13 @@ from scutum_server.access.service import ServiceAccountService, UserService
 from scutum_server.access.sessions.store import SessionStore
 from scutum_server.access.store import AccessStore
 from scutum_server.admin.changes import Changes
+from scutum_server.admin.hand import SETTINGS, Hand
 from scutum_server.audit.proof.service import ProofService
 from scutum_server.audit.proof.store import ProofStore
 from scutum_server.audit.service import AuditService
 from scutum_server.audit.store import AuditStore
+from scutum_server.declarative.service import DeclarativeService
+from scutum_server.declarative.store import DeclarativeStore
 from scutum_server.gateway.providers import ProviderService
 from scutum_server.gateway.service import AliasService, ModelService
 from scutum_server.gateway.settings import SettingService
@@ -52,6 +55,9 @@ class Services:
         gateway, orgs = GatewayStore(conn, scope), OrgStore(conn, scope)
         self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
         self.settings = SettingService(gateway, changes)
+        self.declarative = DeclarativeService(
+            DeclarativeStore(conn), changes, Hand(conn, box, changes, clock), SETTINGS, changes.actor_id
+        )
         self.orgs = OrgService(orgs, changes, scope)
         self.units = UnitService(orgs, self.orgs, changes)
         self.teams = TeamService(orgs, self.orgs, self.units, changes)

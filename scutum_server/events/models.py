@@ -122,6 +122,14 @@ class AuditTampered(Payload, frozen=True, tag="audit.tampered"):
     detail: str
 
 
+class ConfigDrifted(Payload, frozen=True, tag="config.drifted"):
+    """The install is not as the file says that was applied last; `objects` names the first of `count`."""
+
+    sha256: str
+    objects: list[str]
+    count: int
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """`dedup_key` names the entity: several events with one key are one matter."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 from psycopg.types.json import Jsonb
 
@@ -17,12 +20,21 @@ VALUES (%(id)s, %(type)s, %(severity)s, %(origin)s, %(org_id)s, %(dedup_key)s, %
 
 async def append(conn: Connection, event: Event) -> str:
     """Writes the event in the connection's transaction and returns its id."""
-    event_id = new_id("evt")
+    params = _row(event)
+    await conn.execute(APPEND, params)
+    return str(params["id"])
+
+
+async def append_all(conn: Connection, events: Sequence[Event]) -> None:
+    """Many of them, in few round trips."""
+    async with conn.cursor() as cursor:
+        await cursor.executemany(APPEND, [_row(event) for event in events])
+
+
+def _row(event: Event) -> dict[str, Any]:
     payload = msgspec.to_builtins(event.payload)
     payload.pop("type")
-    params = {
-        "id": event_id, "type": event.type, "severity": event.severity, "origin": event.origin,
+    return {
+        "id": new_id("evt"), "type": event.type, "severity": event.severity, "origin": event.origin,
         "org_id": event.org_id, "dedup_key": event.dedup_key, "state": event.state, "payload": Jsonb(payload),
     }  # fmt: skip
-    await conn.execute(APPEND, params)
-    return event_id

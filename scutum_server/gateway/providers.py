@@ -37,8 +37,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 
 
 class ProviderService:
-    def __init__(self, store: GatewayStore, box: SecretBox, changes: Changes) -> None:
+    """With `follows`, automatic aliases follow every change at once; without, the caller realigns them at the end."""
+
+    def __init__(self, store: GatewayStore, box: SecretBox, changes: Changes, *, follows: bool = True) -> None:
         self._store = store
+        self._follows = follows
         self._box = box
         self._changes = changes
 
@@ -49,12 +52,15 @@ class ProviderService:
         """Raises ProviderNotFound or AmbiguousRef."""
         return await find_provider(self._store, ref)
 
-    async def create(self, fields: Mapping[str, Any]) -> Provider:
-        """An upstream account out of the fields of the HTTP body; the key is wrapped before it is stored."""
+    async def create(self, fields: Mapping[str, Any], *, keyless: bool = False) -> Provider:
+        """An upstream account out of the fields of the HTTP body; the key is wrapped before it is stored.
+
+        With `keyless` it may be made without the key that it needs.
+        """
         name, preset, provider_id = _name(fields["name"]), PRESETS[fields["kind"]], new_id("prov")
         patch, password = outgoing.take_password(fields.get("settings") or {})
         kind, settings = preset.kind, _merge(preset.settings, patch)
-        _check_needs(preset, fields, settings)
+        _check_needs(preset, fields, settings, keyless=keyless)
         secret = credential(kind, settings, fields.get("api_key"))
         settings = _checked(kind, settings)
         outgoing.check(settings, password)
@@ -122,7 +128,8 @@ class ProviderService:
             self._changes.note("model.delete", "model", model.id, before=plain(model))
         await self._store.delete_provider(provider.id)
         self._changes.note("provider.delete", "provider", provider.id, before=plain(provider))
-        await realign(self._store, self._changes)
+        if self._follows:
+            await realign(self._store, self._changes)
 
     async def keys(self, ref: str) -> list[ProviderKey]:
         """The keys between which the provider's calls are shared out."""
@@ -205,12 +212,12 @@ _NEEDS = {
 """What a preset may need: in words, and as the command's option."""
 
 
-def _check_needs(preset: Preset, fields: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _check_needs(preset: Preset, fields: Mapping[str, Any], settings: Mapping[str, Any], *, keyless: bool) -> None:
     """Raises BadField that names everything that is missing at once."""
     given = {name for name, value in {**settings, **fields}.items() if value is not None}
     missing = [name for name in preset.needs if name not in given]
     elsewhere = preset.others and fields.get("base_url") not in {None, preset.base_url}
-    if preset.api_key == "required" and fields.get("api_key") is None and not elsewhere:
+    if not keyless and preset.api_key == "required" and fields.get("api_key") is None and not elsewhere:
         missing.append("api_key")
     if not missing:
         return

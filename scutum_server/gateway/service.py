@@ -82,9 +82,12 @@ async def realign(store: GatewayStore, changes: Changes) -> None:
 
 
 class ModelService:
-    def __init__(self, store: GatewayStore, changes: Changes) -> None:
+    """With `follows`, automatic aliases follow every change at once; without, the caller realigns them at the end."""
+
+    def __init__(self, store: GatewayStore, changes: Changes, *, follows: bool = True) -> None:
         self._store = store
         self._changes = changes
+        self._follows = follows
 
     async def page(self, ask: Ask, provider: str | None = None) -> Page[Model]:
         found = {"provider": (await find_provider(self._store, provider)).id} if provider else {}
@@ -136,7 +139,8 @@ class ModelService:
             raise NameTaken(f"Provider “{provider.name}” has a model “{name}” already.", param="name")
         model = await self.get(model_id)
         self._changes.note("model.create", "model", model.id, after=plain(model))
-        await realign(self._store, self._changes)
+        if self._follows:
+            await realign(self._store, self._changes)
         return model
 
     async def _provider_of(self, upstream_model: str) -> Provider:
@@ -170,7 +174,8 @@ class ModelService:
             raise NameTaken(f"Provider “{before.provider}” has a model “{after.name}” already.", param="name")
         after = await self.get(before.id)
         self._changes.note("model.update", "model", after.id, before=plain(before), after=plain(after))
-        await realign(self._store, self._changes)
+        if self._follows:
+            await realign(self._store, self._changes)
         return after
 
     async def delete(self, ref: str) -> None:
@@ -178,7 +183,8 @@ class ModelService:
         model = await self._locked(ref)
         await self._store.delete_model(model.id)
         self._changes.note("model.delete", "model", model.id, before=plain(model))
-        await realign(self._store, self._changes)
+        if self._follows:
+            await realign(self._store, self._changes)
 
     async def _locked(self, ref: str) -> Model:
         model = await self._store.lock_model((await self.get(ref)).id)

@@ -143,11 +143,7 @@ SETTING_PUT = """
 INSERT INTO settings (key, value) VALUES (%(key)s, %(value)s)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = clock_timestamp()
 """
-CONFIG_CHANGED = """
-SELECT config_changed(c.kind, c.id)
-FROM unnest(%(kinds)s::text[], %(ids)s::text[]) WITH ORDINALITY AS c (kind, id, place)
-ORDER BY c.place
-"""
+CONFIG_CHANGED = "SELECT config_changed_all(%(kinds)s::text[], %(ids)s::text[])"
 
 
 class GatewayStore(Store):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
+from scutum_server.identity import key_fields
 from scutum_server.identity.models import (
     BadField,
     IssuedKey,
@@ -26,8 +26,6 @@ from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
 
 MAX_LIFETIME = dt.timedelta(days=3650)
-MAX_METADATA = 16 * 1024
-"""Bytes of JSON: every proxy worker keeps every key in memory."""
 
 Clock = Callable[[], dt.datetime]
 
@@ -80,10 +78,10 @@ class KeyService:
             hash=crypto.key_hash(plaintext),
             hint=_hint(plaintext),
             owner=fields.get("owner"),
-            allowed_models=_texts(fields, "allowed_models"),
-            allowed_routes=_routes(fields),
-            allowed_ips=_networks(fields),
-            metadata=_metadata(fields),
+            allowed_models=key_fields.texts(fields, "allowed_models"),
+            allowed_routes=key_fields.routes(fields),
+            allowed_ips=key_fields.networks(fields),
+            metadata=key_fields.metadata(fields),
             expires_at=await self._expiry(fields),
         )
         key = await self.get(key_id)
@@ -98,11 +96,11 @@ class KeyService:
             changed["name"] = await self._free_name(before.team_id, before.team, fields["name"], but=before.id)
         if "owner" in fields:
             changed["owner"] = fields["owner"]
-        for field, parse in (("allowed_models", _models), ("allowed_routes", _routes), ("allowed_ips", _networks)):
+        for field, parse in key_fields.LISTS.items():
             if field in fields:
                 changed[field] = parse(fields)
         if "metadata" in fields:
-            changed["metadata"] = _metadata(fields)
+            changed["metadata"] = key_fields.metadata(fields)
         if "expires_at" in fields or "expires_in" in fields:
             changed["expires_at"] = self._given_expiry(fields)
         after = msgspec.structs.replace(before, **changed)
@@ -179,40 +177,3 @@ class KeyService:
 
 def _hint(plaintext: str) -> str:
     return f"{plaintext[:10]}…{plaintext[-4:]}"
-
-
-def _texts(fields: Mapping[str, Any], field: str) -> list[str] | None:
-    values = fields.get(field)
-    if values is None:
-        return None
-    if not values or any(not value or not value.isprintable() or value != value.strip() for value in values):
-        raise BadField(f"{field} lists at least one name; leave it out to allow everything.", param=field)
-    return list(dict.fromkeys(values))
-
-
-def _models(fields: Mapping[str, Any]) -> list[str] | None:
-    return _texts(fields, "allowed_models")
-
-
-def _routes(fields: Mapping[str, Any]) -> list[str] | None:
-    routes = _texts(fields, "allowed_routes")
-    if routes is not None and not all(route.startswith("/v1/") for route in routes):
-        raise BadField("allowed_routes lists paths such as /v1/chat/completions.", param="allowed_routes")
-    return routes
-
-
-def _networks(fields: Mapping[str, Any]) -> list[str] | None:
-    values = _texts(fields, "allowed_ips")
-    if values is None:
-        return None
-    try:
-        return [str(ipaddress.ip_network(value)) for value in values]
-    except ValueError as error:
-        raise BadField(f"allowed_ips lists addresses or networks: {error}.", param="allowed_ips") from None
-
-
-def _metadata(fields: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = dict(fields.get("metadata") or {})
-    if len(msgspec.json.encode(metadata)) > MAX_METADATA:
-        raise BadField(f"metadata is larger than {MAX_METADATA // 1024} kB.", param="metadata")
-    return metadata

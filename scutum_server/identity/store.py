@@ -85,6 +85,22 @@ WHERE id = %(id)s
 """
 
 
+HASHES: Final = """
+SELECT k.hash, k.previous_hash, 'the key “' || k.name || '” of team ' || t.name
+    || CASE WHEN k.revoked_at IS NULL THEN '' ELSE ', which is revoked' END AS whose
+FROM api_keys k JOIN teams t ON t.id = k.team_id
+WHERE k.hash = ANY(%(hashes)s) OR k.previous_hash = ANY(%(hashes)s)
+"""
+LIVE_SKELETONS: Final = """
+SELECT team_id, name, name_skeleton(name) AS skeleton FROM api_keys
+WHERE team_id = ANY(%(teams)s) AND revoked_at IS NULL
+"""
+SKELETONS: Final = """
+SELECT name_skeleton(n.name) AS skeleton FROM unnest(%(names)s::text[]) WITH ORDINALITY AS n (name, place)
+ORDER BY n.place
+"""
+
+
 class IdentityStore(Store):
     """Reads and writes inside the connection's transaction; never commits."""
 
@@ -112,6 +128,28 @@ class IdentityStore(Store):
 
     async def insert_key(self, *, metadata: dict[str, Any], **fields: Any) -> None:
         await self._conn.execute(KEY_INSERT, fields | {"metadata": Jsonb(metadata)})
+
+    async def insert_keys(self, rows: list[dict[str, Any]]) -> None:
+        async with self._conn.cursor() as cursor:
+            await cursor.executemany(KEY_INSERT, [row | {"metadata": Jsonb(row["metadata"])} for row in rows])
+
+    async def hashes(self, hashes: list[bytes]) -> dict[bytes, str]:
+        """Whose those are that are known here, in words."""
+        found = {}
+        for row in await self._rows(HASHES, {"hashes": hashes}):
+            found[bytes(row["hash"])] = str(row["whose"])
+            if row["previous_hash"] is not None:
+                found[bytes(row["previous_hash"])] = str(row["whose"])
+        return found
+
+    async def live_skeletons(self, teams: list[str]) -> dict[tuple[str, str], str]:
+        """Names of live keys by team and what they look like."""
+        rows = await self._rows(LIVE_SKELETONS, {"teams": teams})
+        return {(row["team_id"], row["skeleton"]): row["name"] for row in rows}
+
+    async def skeletons(self, names: list[str]) -> list[str]:
+        """What each name looks like."""
+        return [str(row["skeleton"]) for row in await self._rows(SKELETONS, {"names": names})]
 
     async def update_key(self, key: Key) -> None:
         params = {

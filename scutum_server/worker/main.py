@@ -18,6 +18,7 @@ from scutum_server.licensing.trust import Trust
 from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
 from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
+from scutum_server.worker.drift import DriftWatch
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
 from scutum_server.worker.keeper import Keeper
 from scutum_server.worker.licences import LicenceWatch
@@ -69,7 +70,7 @@ async def _main(settings: WorkerSettings) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             works = [heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run(), keeper.run()]
-            works += [Rollups(settings.database).run()]
+            works += [Rollups(settings.database).run(), DriftWatch(settings.database).run()]
             others = [group.create_task(work) for work in works]
             if exporter is not None:
                 exporter.start()
