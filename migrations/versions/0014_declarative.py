@@ -1,6 +1,6 @@
 """The configuration as a file: what was applied last, where secrets come from, and many changes in one transaction.
 
-Revision: 0013, after 0012. It only adds. The two functions do for many what audit_append() and config_changed() do
+Revision: 0014, after 0013. It only adds. The two functions do for many what audit_append() and config_changed() do
 for one: those change one row as often as they are called, which takes time with the square of that in one transaction.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 TABLES = """
 CREATE TABLE secret_references (
