@@ -1,7 +1,7 @@
 # Completion of scutum's commands. Generated: scutum completions bash prints it.
 _scutum_verbs() {
   case "$1" in
-    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys users service-accounts roles limits budgets audit settings license maintenance login logout whoami context' ;;
+    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys users service-accounts roles limits budgets audit settings license archives maintenance login logout whoami context' ;;
     config) printf '%b\n' 'path show export diff apply drift' ;;
     providers) printf '%b\n' 'list show add update delete presets test sim keys' ;;
     'providers keys') printf '%b\n' 'list add remove' ;;
@@ -19,6 +19,7 @@ _scutum_verbs() {
     settings) printf '%b\n' 'list get set' ;;
     license) printf '%b\n' 'status activate history issue authority' ;;
     'license authority') printf '%b\n' 'create show' ;;
+    archives) printf '%b\n' 'list show status run verify probe confirm' ;;
     maintenance) printf '%b\n' 'on off status' ;;
     context) printf '%b\n' 'list use add delete' ;;
   esac
@@ -136,6 +137,14 @@ _scutum_flags() {
     'license authority') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'license authority create') printf '%b\n' '--name --trust --authority --home --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'license authority show') printf '%b\n' '--authority -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    archives) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives status') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives run') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives verify') printf '%b\n' '--all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives probe') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'archives confirm') printf '%b\n' '-y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     maintenance) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance on') printf '%b\n' '--retry-after --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance off') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -633,6 +642,26 @@ _scutum_value() {
     'license authority show --authority') echo @files ;;
     'license authority show -o'|'license authority show --output') echo 'table json yaml csv' ;;
     'license authority show --context') echo @contexts ;;
+    'archives -o'|'archives --output') echo 'table json yaml csv' ;;
+    'archives --context') echo @contexts ;;
+    'archives list --columns') echo @none ;;
+    'archives list --sort') echo @none ;;
+    'archives list --filter') echo @none ;;
+    'archives list --limit') echo @none ;;
+    'archives list -o'|'archives list --output') echo 'table json yaml csv' ;;
+    'archives list --context') echo @contexts ;;
+    'archives show -o'|'archives show --output') echo 'table json yaml csv' ;;
+    'archives show --context') echo @contexts ;;
+    'archives status -o'|'archives status --output') echo 'table json yaml csv' ;;
+    'archives status --context') echo @contexts ;;
+    'archives run -o'|'archives run --output') echo 'table json yaml csv' ;;
+    'archives run --context') echo @contexts ;;
+    'archives verify -o'|'archives verify --output') echo 'table json yaml csv' ;;
+    'archives verify --context') echo @contexts ;;
+    'archives probe -o'|'archives probe --output') echo 'table json yaml csv' ;;
+    'archives probe --context') echo @contexts ;;
+    'archives confirm -o'|'archives confirm --output') echo 'table json yaml csv' ;;
+    'archives confirm --context') echo @contexts ;;
     'maintenance -o'|'maintenance --output') echo 'table json yaml csv' ;;
     'maintenance --context') echo @contexts ;;
     'maintenance on --retry-after') echo @none ;;

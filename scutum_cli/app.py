@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "audit": ("scutum_cli.commands.audit", "app", SERVER, "Who did what, and the proof of it."),
     "settings": ("scutum_cli.commands.settings", "app", SERVER, "The server's own settings."),
     "license": ("scutum_cli.commands.license", "app", SERVER, "What this install is licensed for."),
+    "archives": ("scutum_cli.commands.archives", "app", SERVER, "Old months of audit and spend in the object store."),
     "maintenance": ("scutum_cli.commands.maintenance", "app", SERVER, "Let no new requests in, and let them in again."),
     "login": ("scutum_cli.commands.session", "login_app", SERVER, "Log in to the context's server."),
     "logout": ("scutum_cli.commands.session", "logout_app", SERVER, "End the context's session."),
@@ -183,7 +184,7 @@ def _aimed(hint: str | None) -> str | None:
     """The hint's commands for the gateway that --context named, where they talk to one."""
     if not hint or not output.style.context or "--context" in hint:
         return hint
-    nouns = "providers|models|aliases|teams|keys|users|service-accounts|roles|settings|license"
+    nouns = "providers|models|aliases|teams|keys|users|service-accounts|roles|settings|archives|license"
     talk = rf"(?:chat|usage|login|logout|whoami)\b|(?:{nouns})\b(?: [a-z]+)?"
     return re.sub(rf"\bscutum ({talk})", rf"scutum \1 --context {output.style.context}", hint)
 

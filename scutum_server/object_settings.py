@@ -44,3 +44,21 @@ def s3_settings(optional: Callable[[str], str | None]) -> S3Settings:
     if addressing not in ADDRESSING:
         raise SettingsError(f"S3_ADDRESSING is one of {', '.join(ADDRESSING)}.")
     return S3Settings(endpoint, optional("S3_REGION"), access, secret, optional("S3_CA_BUNDLE"), addressing)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    """`url`: where archives go until the setting `archive.url` says otherwise; `password` is that of the archiver's
+    role, which only the worker has.
+    """
+
+    url: str | None = None
+    password: str | None = field(default=None, repr=False)
+    s3: S3Settings = field(default_factory=S3Settings)
+
+
+def archive_settings(optional: Callable[[str], str | None]) -> ArchiveSettings:
+    """From the environment that `optional` reads by name; raises SettingsError."""
+    return ArchiveSettings(
+        optional("SCUTUM_ARCHIVE_URL"), optional("POSTGRES_ARCHIVER_PASSWORD"), s3_settings(optional)
+    )

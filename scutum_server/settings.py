@@ -19,6 +19,7 @@ from scutum_server.audit_settings import AuditSettings, audit_settings
 from scutum_server.environment import Environment as _Env
 from scutum_server.errors import SettingsError
 from scutum_server.key_rotation import Rotating, rotating
+from scutum_server.object_settings import ArchiveSettings, archive_settings
 from scutum_server.trace_settings import TraceSettings
 
 
@@ -111,6 +112,7 @@ class AdminSettings:
     """The licence to begin with; once one was activated, that one counts."""
     license_trust: Path | None = None
     """The public keys of those whose licences are believed."""
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     jwt_keys: Rotating | None = None
     service_keys: Rotating | None = None
 
@@ -124,6 +126,7 @@ class WorkerSettings:
     traces: TraceSettings | None
     audit: AuditSettings
     license_trust: Path | None = None
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +325,7 @@ def admin_settings(environ: Mapping[str, str] = os.environ) -> AdminSettings:
         litellm_python=_litellm_python(env),
         license_key=env.optional("LICENSE_KEY"),
         license_trust=_license_trust(env),
+        archive=archive_settings(env.optional),
     )
 
 
@@ -336,6 +340,7 @@ def worker_settings(environ: Mapping[str, str] = os.environ) -> WorkerSettings:
         traces=trace_settings.traces(env.optional),
         audit=audit_settings(env.optional, env.integer),
         license_trust=_license_trust(env),
+        archive=archive_settings(env.optional),
     )
 
 

@@ -234,6 +234,28 @@ class Api:
     def forget_config(self) -> None:
         self.client.delete(f"{V1}/config/drift")
 
+    def archives(self, limit: int | None = None) -> Page[types.Archive]:
+        return cast("Page[types.Archive]", self._list("archives", limit))
+
+    def archive(self, ref: str) -> types.Archive:
+        return cast("types.Archive", self._get("archives", ref))
+
+    def archive_status(self) -> types.ArchiveStatus:
+        return cast("types.ArchiveStatus", self.client.get(f"{V1}/archives/status"))
+
+    def run_archives(self, *, dry_run: bool = False) -> types.ArchiveRun:
+        asked = {"dry_run": "true" if dry_run else None}
+        return cast("types.ArchiveRun", self.client.post(f"{V1}/archives/run", params=asked))
+
+    def verify_archive(self, ref: str) -> types.ArchiveCheck:
+        return cast("types.ArchiveCheck", self.client.post(f"{V1}/archives/{segment(ref)}/verify"))
+
+    def probe_archives(self) -> types.ArchiveProbe:
+        return cast("types.ArchiveProbe", self.client.post(f"{V1}/archives/probe"))
+
+    def confirm_retention(self, body: types.ArchiveRetentionConfirm) -> types.ArchiveRetention:
+        return cast("types.ArchiveRetention", self.client.post(f"{V1}/archives/retention", body))
+
     def usage(self, asked: Mapping[str, str | None], *, limit: int | None) -> types.UsageReport:
         """Requests, tokens and cost per group, dearest first, with the totals over all groups."""
         path, most = f"{V1}/usage", USAGE_PAGE

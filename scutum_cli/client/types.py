@@ -39,6 +39,98 @@ class AliasPut(TypedDict):
     weights: NotRequired[list[Weight] | None]
 
 
+class Archive(TypedDict):
+    """
+    A month's rows, or some of them, as one Parquet file in an object store.
+    """
+
+    bytes: int | None
+    dropped_at: str | None
+    error: str | None
+    first_at: str | None
+    id: str
+    key: str
+    last_at: str | None
+    locked_until: str | None
+    month: str
+    part: int
+    rows: int | None
+    sha256: str | None
+    started_at: str
+    state: str
+    store_url: str
+    table: str
+    verified_at: str | None
+    version: str | None
+
+
+class ArchiveCheck(TypedDict):
+    detail: str | None
+    ok: bool
+
+
+class ArchiveList(TypedDict):
+    items: list[Archive]
+    next: str | None
+
+
+class ArchiveMonth(TypedDict):
+    """
+    A month in the database. `rows` is an estimate, `bytes` with indexes.
+    """
+
+    bytes: int
+    due: bool
+    due_at: str
+    month: str
+    rows: int
+    table: str
+
+
+class ArchiveProbe(TypedDict):
+    """
+    What the object store does with a locked object, as tried out.
+    """
+
+    enforced: bool
+    reason: str
+    url: str
+
+
+class ArchiveRetention(TypedDict):
+    """
+    Days that rows stay in the database.
+    """
+
+    confirmed: int
+    days: int
+    licensed: int
+    to_confirm: int | None
+    wanted: int | None
+
+
+class ArchiveRetentionConfirm(TypedDict):
+    days: int
+
+
+class ArchiveRun(TypedDict):
+    months: list[ArchiveMonth]
+    queued: bool
+    running: bool
+
+
+class ArchiveStatus(TypedDict):
+    at: str
+    lock_compliance: bool
+    lock_days: int
+    months: list[ArchiveMonth]
+    other_roots: list[str]
+    problem: str | None
+    retention: ArchiveRetention
+    running: bool
+    url: str | None
+
+
 class AuditKey(TypedDict):
     """
     A public key of the checkpoints.
@@ -203,7 +295,10 @@ class CheckpointList(TypedDict):
 
 
 class Checks(TypedDict):
+    archives: str
     database: str
+    jobs: str
+    partitions: str
     redis: str
     spend_rejects: str
     traces: str

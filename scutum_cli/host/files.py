@@ -18,9 +18,13 @@ GENERATED = (
     "SCUTUM_ENCRYPTION_KEY",
     "POSTGRES_PASSWORD",
     "POSTGRES_OWNER_PASSWORD",
+    "POSTGRES_ARCHIVER_PASSWORD",
     "POSTGRES_SUPERUSER_PASSWORD",
     "VALKEY_PASSWORD",
 )
+
+LATER = frozenset({"POSTGRES_ARCHIVER_PASSWORD"})
+"""What an install of an earlier release lacks: nothing there was made with it yet."""
 
 
 def write_private(path: Path, text: str) -> None:
@@ -86,6 +90,7 @@ def new_secrets(version: str) -> dict[str, str]:
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
         "POSTGRES_DB": "scutum",
         "POSTGRES_OWNER_PASSWORD": secrets.token_urlsafe(24),
+        "POSTGRES_ARCHIVER_PASSWORD": secrets.token_urlsafe(24),
         "POSTGRES_SUPERUSER_PASSWORD": secrets.token_urlsafe(24),
         "VALKEY_PASSWORD": secrets.token_urlsafe(24),
     }

@@ -19,6 +19,9 @@ _CHECKS = {
     "worker": ("worker", "the worker does not work, so usage is not booked"),
     "traces": ("", "traces do not reach the collector"),
     "spend_rejects": ("", "usage records were refused and are in the table spend_rejects"),
+    "jobs": ("", "background jobs failed"),
+    "partitions": ("", "the database has no place for the rows of a coming month"),
+    "archives": ("", "a month could not be archived and stays in the database; see scutum archives list"),
 }
 
 

@@ -271,9 +271,10 @@ class Install:
             present = files.read_env(layout.env_file)
             fresh = files.new_secrets(self.source.version)
             missing = [name for name in fresh if not present.get(name)]
-            if present and missing and postgres.is_initialised(layout.postgres_data):
+            lost = [name for name in missing if name not in files.LATER]
+            if present and lost and postgres.is_initialised(layout.postgres_data):
                 raise CliError(
-                    f"{layout.env_file} lacks {', '.join(missing)}, and the data was made with the old values.",
+                    f"{layout.env_file} lacks {', '.join(lost)}, and the data was made with the old values.",
                     code="secrets_lost",
                     hint=f"put them back from a copy of {layout.env_file.name}, then run the same command again",
                 )

@@ -58,6 +58,11 @@ class Layout:
         return self.data / "spill"
 
     @property
+    def archives(self) -> Path:
+        """Old months, until the setting `archive.url` names another place for them."""
+        return self.data / "archives"
+
+    @property
     def proxy_state(self) -> Path:
         """What the proxies of this host keep for each other: the last configuration, counters."""
         return self.data / "state"

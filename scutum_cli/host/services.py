@@ -21,6 +21,9 @@ PASSED_ON = (
 PROXY_SOCKET = "proxy"
 _UPSTREAM = ("UPSTREAM_PROXY", "UPSTREAM_NO_PROXY")
 _SAMPLING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
+_OBJECTS = (
+    "S3_ENDPOINT_URL", "S3_REGION", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_CA_BUNDLE", "S3_ADDRESSING",
+)  # fmt: skip
 _EXPORT = (
     *_SAMPLING, "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
@@ -53,10 +56,10 @@ SERVICES: tuple[Service, ...] = (
         "admin",
         (
             *_DATABASE, "VALKEY_PASSWORD", "SCUTUM_API_KEY", "SCUTUM_ENCRYPTION_KEY",
-            *_ROTATED, "LICENSE_KEY", *_UPSTREAM,
+            *_ROTATED, "LICENSE_KEY", *_UPSTREAM, *_OBJECTS,
         ),
     ),
-    Service("worker", (*_DATABASE, "VALKEY_PASSWORD", *_EXPORT)),
+    Service("worker", (*_DATABASE, "VALKEY_PASSWORD", "POSTGRES_ARCHIVER_PASSWORD", *_EXPORT, *_OBJECTS)),
     # A little longer than the proxy's own drain limit.
     Service(
         "proxy",
@@ -67,7 +70,9 @@ SERVICES: tuple[Service, ...] = (
         grace=40,
     ),
 )  # fmt: skip
-MIGRATE = Service("migrate", (*_DATABASE, "POSTGRES_OWNER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD"))
+MIGRATE = Service(
+    "migrate", (*_DATABASE, "POSTGRES_OWNER_PASSWORD", "POSTGRES_ARCHIVER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD")
+)
 BY_NAME = {service.name: service for service in (*SERVICES, MIGRATE)}
 NAMES = tuple(service.name for service in SERVICES)
 
@@ -93,6 +98,7 @@ def environment(
     if not service.is_ours:
         return env
     env["SCUTUM_LICENSE_TRUST"] = str(layout.license_trust)
+    env["SCUTUM_ARCHIVE_URL"] = layout.archives.as_uri()
     # What an operator adds to config/.env reaches the servers; a secret only those that use it.
     env.update(
         {name: value for name, value in env_file.items() if name.startswith("SCUTUM_") and name not in GENERATED}

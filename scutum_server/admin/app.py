@@ -11,12 +11,14 @@ from scutum_server import __version__
 from scutum_server.access import routes as access
 from scutum_server.admin import auth, health, logins, permissions, problems, roles
 from scutum_server.admin.answers import adopt
+from scutum_server.admin.archives import ArchiveDesk
 from scutum_server.admin.fleet import Fleet
 from scutum_server.admin.middleware import Envelope
 from scutum_server.admin.probing import StoredTester
 from scutum_server.admin.runtime import Runtime
 from scutum_server.admin.schemas import Problem
 from scutum_server.admin.scope import unit_of_work
+from scutum_server.archives import routes as archives
 from scutum_server.audit import routes as audit
 from scutum_server.audit.proof import routes as proof
 from scutum_server.declarative import routes as declarative
@@ -40,6 +42,7 @@ def _guarded() -> APIRouter:
     guarded = APIRouter()
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
     guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
+    guarded.include_router(archives.outside, dependencies=[Depends(auth.authenticate)])
     for router in (
         logins.own,
         roles.router,
@@ -50,6 +53,7 @@ def _guarded() -> APIRouter:
         usage.router,
         proof.router,
         audit.router,
+        archives.router,
         licensing.router,
         declarative.router,
     ):
@@ -94,6 +98,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.tester = StoredTester(runtime)
     app.state.fleet = Fleet(runtime.vitals)
     app.state.licence_desk = runtime.licences
+    app.state.archive_desk = ArchiveDesk(runtime.pool, runtime.archive)
     app.state.passwords = runtime.passwords
     app.router.lifespan_context = _lifespan
     return app

@@ -37,9 +37,9 @@ class Monitor:
             return self._last
 
     async def _fresh(self) -> tuple[int, dict[str, Any]]:
-        (database, current, rejects), others = await asyncio.gather(self._database(), self._runtime.vitals.checks())
-        checks = {"database": database} | others | {"spend_rejects": rejects}
-        serving = database == "ok" and self._runtime.unready is None
+        (current, own), others = await asyncio.gather(self._database(), self._runtime.vitals.checks())
+        checks = {"database": own.pop("database")} | others | own
+        serving = checks["database"] == "ok" and self._runtime.unready is None
         well: Literal["ok", "degraded"] = "ok" if serving and set(checks.values()) == {"ok"} else "degraded"
         return 200 if serving else 503, {
             "status": well,
@@ -48,20 +48,19 @@ class Monitor:
             "checks": checks,
         }
 
-    async def _database(self) -> tuple[str, str | None, str]:
-        """Its state, the schema that it has, and whether usage records were rejected."""
-        rejects = "unknown"
+    async def _database(self) -> tuple[str | None, dict[str, str]]:
+        """The schema that it has, its own state, and that of what is kept in it."""
+        unknown = dict.fromkeys(("spend_rejects", "jobs", "partitions", "archives"), "unknown")
         try:
             async with asyncio.timeout(_PATIENCE_S), transaction(self._runtime.pool) as conn:
                 current = await store.schema(conn)
-                if self._runtime.unready is None:
-                    count = await store.spend_rejects(conn)
-                    rejects = f"{count} in 24 h" if count else "ok"
+                if self._runtime.unready is not None:
+                    return current, {"database": self._runtime.unready.code} | unknown
+                count = await store.spend_rejects(conn)
+                rejects = f"{count} in 24 h" if count else "ok"
+                return current, {"database": "ok", "spend_rejects": rejects} | await store.upkeep(conn)
         except (Unavailable, TimeoutError):
-            return "unavailable", None, "unknown"
-        if self._runtime.unready is not None:
-            return self._runtime.unready.code, current, rejects
-        return "ok", current, rejects
+            return None, {"database": "unavailable"} | unknown
 
 
 async def _monitor(request: Request) -> Monitor:

@@ -23,6 +23,7 @@ from scutum_server.infra.db import Pool, make_pool, transaction
 from scutum_server.infra.slots import Slots
 from scutum_server.key_rotation import Rotating
 from scutum_server.licensing.trust import Trust
+from scutum_server.object_settings import ArchiveSettings
 from scutum_server.settings import AdminSettings
 from scutum_server.upstream.forward_proxy import Outgoing, outgoing
 from scutum_server.upstream.litellm import Place
@@ -53,6 +54,7 @@ class Runtime:
     litellm: Place
     licences: LicenceDesk
     expected_schema: str
+    archive: ArchiveSettings
     unready: Unavailable | None = field(
         default_factory=lambda: Unavailable(
             "The control plane is starting.", code="starting", hint="Try again in a second."
@@ -122,4 +124,5 @@ def make_runtime(settings: AdminSettings) -> Runtime:
         litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
         licences=LicenceDesk(pool, Trust(settings.license_trust), settings.license_key, utc_now),
         expected_schema=migrate.head(),
+        archive=settings.archive,
     )

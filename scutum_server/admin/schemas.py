@@ -28,6 +28,27 @@ class Checks(BaseModel):
             examples=["ok", "3 in 24 h", "unknown"],
         ),
     ]
+    jobs: Annotated[
+        str,
+        Field(
+            description="Background jobs that failed and have not gone well since.",
+            examples=["ok", "archives.run failed once", "unknown"],
+        ),
+    ]
+    partitions: Annotated[
+        str,
+        Field(
+            description="Whether this month and the next one have their place in the database.",
+            examples=["ok", "audit_logs_202612 is missing", "unknown"],
+        ),
+    ]
+    archives: Annotated[
+        str,
+        Field(
+            description="Whether some month could not be archived; it is still in the database.",
+            examples=["ok", "audit_logs 2026-08 failed", "unknown"],
+        ),
+    ]
 
 
 class Health(BaseModel):

@@ -67,7 +67,9 @@ async def unit_of_work(request: Request, access: Shown) -> AsyncIterator[None]:
             context = await admit(request, conn, access)
             changes = Changes(context, wish.expected)
             request.state.conn, request.state.changes, request.state.dry_run = conn, changes, wish.dry_run
-            services = Services(conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust)
+            services = Services(
+                conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust, runtime.archive.url
+            )
             for name, service in vars(services).items():
                 setattr(request.state, name, service)
             once = await idempotency.begin(request, conn, runtime.box, context.actor.id, wish.idempotency_key)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from scutum_server.access.service import ServiceAccountService, UserService
 from scutum_server.access.sessions.store import SessionStore
 from scutum_server.access.store import AccessStore
+from scutum_server.admin import archives
 from scutum_server.admin.changes import Changes
 from scutum_server.admin.hand import SETTINGS, Hand
 from scutum_server.audit.proof.service import ProofService
@@ -40,7 +41,8 @@ Clock = Callable[[], dt.datetime]
 class Services:
     """They note what they change in `changes`, which the caller writes before it commits.
 
-    `scope` is the id of the one org that they may see, None for all; `trust` is whose licences are believed.
+    `scope` is the id of the one org that they may see, None for all; `trust` is whose licences are believed;
+    archives go to `archive_url` while no setting says otherwise.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Services:
         clock: Clock,
         scope: str | None = None,
         trust: Trust = NOBODY,
+        archive_url: str | None = None,
     ) -> None:
         gateway, orgs = GatewayStore(conn, scope), OrgStore(conn, scope)
         self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
@@ -73,4 +76,5 @@ class Services:
         self.budgets = BudgetService(limits, changes, clock)
         self.audit = AuditService(AuditStore(conn, scope), clock, scope=scope)
         self.proof = ProofService(ProofStore(conn, scope), changes, clock, scope)
+        self.archives = archives.service(conn, changes, self.licences, clock, archive_url)
         self.reports = ReportService(ReportStore(conn, scope), clock, scope)

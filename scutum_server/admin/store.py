@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import RedisError
 
+from scutum_server.infra import jobs
 from scutum_server.infra.db import Connection
 from scutum_server.infra.redis import make_redis
 from scutum_server.routing.store import BreakerStore
@@ -16,6 +17,17 @@ HEARTBEAT = "scutum:worker:heartbeat"
 SCHEMA_EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL AS found"
 SCHEMA = "SELECT version_num FROM alembic_version"
 SPEND_REJECTS = "SELECT count(*) AS found FROM spend_rejects WHERE at > now() - interval '24 hours'"
+ARCHIVES_FAILED = """
+SELECT table_name || ' ' || to_char(month, 'YYYY-MM') AS month FROM archives
+WHERE state = 'failed' ORDER BY month LIMIT 1
+"""
+# With the next month's there are days to mend it before anything is lost.
+PARTITIONS_MISSING = """
+SELECT name FROM unnest(ARRAY['audit_logs', 'spend_logs']) AS parent,
+    (VALUES (now()), (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month 1 day')) AS moment (at),
+    concat(parent, '_', to_char(moment.at AT TIME ZONE 'UTC', 'YYYYMM')) AS name
+WHERE to_regclass(name) IS NULL LIMIT 1
+"""
 BOOTSTRAP_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-bootstrap', 0))"
 
 IDEMPOTENCY_LOCK = """
@@ -53,6 +65,22 @@ async def spend_rejects(conn: Connection) -> int:
     """How many usage records of the last 24 hours could not be stored."""
     row = await (await conn.execute(SPEND_REJECTS)).fetchone()
     return row["found"] if row else 0
+
+
+async def upkeep(conn: Connection) -> dict[str, str]:
+    """State of background jobs, of the partitions that are needed soon, and of archiving."""
+    missing = await (await conn.execute(PARTITIONS_MISSING)).fetchone()
+    unarchived = await (await conn.execute(ARCHIVES_FAILED)).fetchone()
+    failures = await jobs.failed(conn)
+    return {
+        "jobs": ", ".join(f"{task} failed {_times(count)}" for task, count in failures.items()) or "ok",
+        "partitions": f"{missing['name']} is missing" if missing else "ok",
+        "archives": f"{unarchived['month']} failed" if unarchived else "ok",
+    }
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 async def bootstrap_lock(conn: Connection) -> None:

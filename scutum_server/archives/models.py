@@ -95,3 +95,56 @@ def due_at(month: dt.date, days: int) -> dt.datetime:
     """When a month's last row is older than so many days."""
     year, number = (month.year + 1, 1) if month.month == 12 else (month.year, month.month + 1)
     return dt.datetime(year, number, 1, tzinfo=dt.UTC) + dt.timedelta(days=days)
+
+
+class Granted(Struct, frozen=True):
+    """What the licence says of this: days in the database, and whether the operator has no say in it."""
+
+    days: int
+    enterprise: bool
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A month in the database, and since or from when it may be archived."""
+
+    table: Table
+    month: dt.date
+    rows: int
+    bytes: int
+    due_at: dt.datetime
+    due: bool
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """How archiving stands. `problem` says why nothing is archived, if so."""
+
+    url: str | None
+    at: str
+    other_roots: list[str]
+    lock_days: int
+    lock_compliance: bool
+    retention: Retention
+    months: list[Due]
+    running: bool
+    problem: str | None
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """An order to archive; `queued` False: one is under way already."""
+
+    queued: bool
+    running: bool
+    months: list[Due]
+
+
+class Check(Struct, frozen=True):
+    """Whether an object is the one that was archived; `detail` says what is wrong."""
+
+    ok: bool
+    detail: str | None
+
+
+class Probe(Struct, frozen=True):
+    url: str
+    enforced: bool
+    reason: str

@@ -130,6 +130,37 @@ class ConfigDrifted(Payload, frozen=True, tag="config.drifted"):
     count: int
 
 
+class ArchiveDone(Payload, frozen=True, tag="archive.done"):
+    """A month's rows went from the table into the object store at `url`."""
+
+    table: str
+    month: str
+    rows: int
+    bytes: int
+    url: str
+
+
+class ArchiveFailed(Payload, frozen=True, tag="archive.failed"):
+    """A month, or None: every one that was due, stays in the database."""
+
+    table: str | None
+    month: str | None
+    error: str
+
+
+class RetentionUnconfirmed(Payload, frozen=True, tag="archive.retention_unconfirmed"):
+    """The licence gives fewer days than rows are kept for; they are until somebody confirms it."""
+
+    days: int
+    licensed: int
+
+
+class PartitionsMissing(Payload, frozen=True, tag="partitions.missing"):
+    """The coming months have no place in the database yet: without one, changes and usage cannot be written then."""
+
+    error: str
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """`dedup_key` names the entity: several events with one key are one matter."""
 

@@ -13,10 +13,16 @@ from scutum_server.gateway.store import GatewayStore
 from scutum_server.infra import paging
 from scutum_server.infra.changes import NEVER, Changes
 from scutum_server.infra.listing import Ask
+from scutum_server.infra.objectstore import check_url
 from scutum_server.infra.paging import Page
 
 BOOTSTRAPPED = "bootstrap"
 """The row that says that the first objects were made; not a setting for operators."""
+
+
+StoreUrl = Annotated[str, Meta(min_length=1, max_length=1000)]
+_URLS = frozenset({"archive.url", "archive.other_roots"})
+"""Settings that name object stores."""
 
 
 class Known(Struct, frozen=True):
@@ -33,6 +39,36 @@ KNOWN: dict[str, Known] = {
         bool,
         False,
         "Whether the admin API refuses every change with 423 `read_only`, but that of this setting and of the licence.",
+    ),
+    "archive.at": Known(
+        Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")],
+        "03:17",
+        "When old months are archived every night, in the worker's local time.",
+    ),
+    "archive.lock_compliance": Known(
+        bool,
+        False,
+        "Whether the retention lock of archives is one that nobody can take off before its end (S3: COMPLIANCE).",
+    ),
+    "archive.lock_days": Known(
+        Annotated[int, Meta(ge=0, le=36_500)],
+        2557,
+        "For how many days archives are locked where the object store has a retention lock that holds; 0: not at all.",
+    ),
+    "archive.other_roots": Known(
+        Annotated[list[StoreUrl], Meta(max_length=20)],
+        [],
+        "Where archives of other installs are, such as those of other regions: they are read along with one's own.",
+    ),
+    "archive.retention_days": Known(
+        Annotated[int, Meta(ge=30, le=36_500)] | None,
+        None,
+        "Days that audit and spend rows stay in the database, if fewer than the licence gives; null: what it gives.",
+    ),
+    "archive.url": Known(
+        StoreUrl | None,
+        None,
+        "Where archives go, such as s3://bucket/prefix or file:///directory; null: data/archives of this install.",
     ),
     "keys.default_ttl_days": Known(
         Annotated[int, Meta(ge=1, le=3650)] | None,
@@ -98,6 +134,9 @@ class SettingService:
             value = msgspec.convert(value, KNOWN[_known(key)].type)
         except msgspec.ValidationError as error:
             raise BadField(f"{key}: {error}.", param="value", hint=KNOWN[key].description) from None
+        if key in _URLS and value:
+            for url in [value] if isinstance(value, str) else value:
+                check_url(url)
         await self._store.lock_setting(key)
         stored = await self._store.settings()
         before = self._setting(key, stored)

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from scutum_server.errors import ScutumError
+from scutum_server.infra import jobs
 from scutum_server.settings import DatabaseSettings, MigrateSettings
 
 _LOCK = 0x5C07_0B1E
@@ -176,4 +177,7 @@ def upgrade(owner: DatabaseSettings) -> tuple[str | None, str]:
         connection.rollback()
         command.upgrade(config, "head")
         connection.commit()
+        with connect() as own:
+            own.execute("SET lock_timeout = '5s'")
+            jobs.apply(own)
     return before, head()

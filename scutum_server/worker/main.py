@@ -20,8 +20,10 @@ from scutum_server.usage.ingest import Ingest
 from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
 from scutum_server.worker.drift import DriftWatch
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
+from scutum_server.worker.jobs import Jobs
 from scutum_server.worker.keeper import Keeper
 from scutum_server.worker.licences import LicenceWatch
+from scutum_server.worker.partitions import Partitions
 from scutum_server.worker.reclaim import Reclaim
 from scutum_server.worker.rollups import Rollups
 from scutum_server.worker.soft_caps import SoftCaps
@@ -32,10 +34,8 @@ from scutum_server.worker.tracing import Exporter
 log = logging.getLogger(__name__)
 
 FINISH_SECONDS = 4.0
-UPKEEP_SECONDS = 86_400.0
 PROVIDERS_SECONDS = 15.0
 LAST_SPANS_SECONDS = 3.0
-RETRY_SECONDS = 2.0
 
 
 def run(settings: WorkerSettings) -> None:
@@ -69,8 +69,17 @@ async def _main(settings: WorkerSettings) -> None:
     log.info("Worker started")
     try:
         async with asyncio.TaskGroup() as group:
-            works = [heartbeat.run(), _upkeep(settings), reclaim.run(), soft_caps.run(), licences.run(), keeper.run()]
-            works += [Rollups(settings.database).run(), DriftWatch(settings.database).run()]
+            works = [
+                heartbeat.run(),
+                Partitions(settings).run(),
+                Jobs(settings).run(),
+                reclaim.run(),
+                soft_caps.run(),
+                licences.run(),
+                keeper.run(),
+                Rollups(settings.database).run(),
+                DriftWatch(settings.database).run(),
+            ]
             others = [group.create_task(work) for work in works]
             if exporter is not None:
                 exporter.start()
@@ -93,23 +102,6 @@ async def _until_stopped(ingest: asyncio.Task[None], stop: asyncio.Event) -> Non
     stopping.cancel()
     await asyncio.wait({ingest}, timeout=FINISH_SECONDS)
     ingest.cancel()
-
-
-async def _upkeep(settings: WorkerSettings) -> None:
-    """Partitions for the coming months, at the start and daily; on a connection of its own."""
-    store = SpendStore(settings.direct)
-    complained = False
-    while True:
-        try:
-            await store.ensure_partitions()
-            await store.close()
-            complained = False
-            await asyncio.sleep(UPKEEP_SECONDS)
-        except Unavailable as error:
-            if not complained:
-                log.warning("Partitions cannot be kept: %s", error)
-            complained = True
-            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _know_places(providers: ProviderStore, places: dict[str, Place]) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from scutum_server.archives.models import TABLES, Archive, Partition
 from scutum_server.archives.moving import chain
+from scutum_server.archives.moving.plan import Outcome, Plan
 from scutum_server.archives.moving.store import Busy, MovingStore, RowsChanged
 from scutum_server.errors import ScutumError
 from scutum_server.infra import archives, parquet
@@ -35,25 +36,6 @@ Step = Literal[
     "noted", "writing", "written", "checked", "locked", "described", "verified", "dropping", "dropped", "cleared"
 ]
 """Where the moving of a month is; each is told once it is reached."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`days`: how long rows stay, by table. `lock_days` 0: nothing is locked; `compliance`: nobody may unlock it."""
-
-    days: Mapping[Table, int]
-    lock_days: int = 0
-    compliance: bool = False
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a month; `error` None: it is archived and out of the database."""
-
-    table: Table
-    month: dt.date
-    rows: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    error: str | None = None
 
 
 class _Written(msgspec.Struct):

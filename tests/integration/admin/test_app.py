@@ -46,7 +46,8 @@ async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSetting
     status, body = await health(admin.http)
     assert (status, body["status"]) == (200, "degraded")
     assert body["checks"] == {
-        "database": "ok", "redis": "ok", "worker": "no heartbeat", "traces": "unknown", "spend_rejects": "ok"
+        "database": "ok", "redis": "ok", "worker": "no heartbeat", "traces": "unknown", "spend_rejects": "ok",
+        "jobs": "ok", "partitions": "ok", "archives": "ok",
     }  # fmt: skip
     assert body["schema"]["current"] == body["schema"]["expected"]
     beat(redis_settings)

@@ -55,7 +55,7 @@ def known_to(name: str, env_file: dict[str, str] = ENV_FILE) -> dict[str, str]:
     [
         ("postgres", set()),
         ("valkey", set()),
-        ("worker", {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}),
+        ("worker", {"POSTGRES_PASSWORD", "POSTGRES_ARCHIVER_PASSWORD", "VALKEY_PASSWORD"}),
         (
             "proxy",
             {
@@ -70,7 +70,13 @@ def known_to(name: str, env_file: dict[str, str] = ENV_FILE) -> dict[str, str]:
                 "JWT_SECRET_KEY", "INTERNAL_SERVICE_KEY",
             },
         ),
-        ("migrate", {"POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD"}),
+        (
+            "migrate",
+            {
+                "POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "POSTGRES_ARCHIVER_PASSWORD",
+                "POSTGRES_SUPERUSER_PASSWORD",
+            },
+        ),
     ],
 )  # fmt: skip
 def test_each_service_knows_its_own_secrets_and_no_others(name: str, secrets: set[str]) -> None:
