@@ -18,7 +18,9 @@ def face() -> Face:
     return Face.here(utc=output.style.utc)
 
 
-def show_list(fetch: Callable[[int | None], Page[Item]], columns: Sequence[Column[Item]], *, empty: str) -> None:
+def show_list(
+    fetch: Callable[[int | None], Page[Item]], columns: Sequence[Column[Item]], *, empty: str, spare: Sequence[str] = ()
+) -> None:
     """Fetches as much as the list options ask for and shows it; `empty` says how to make the first one."""
     view = options.view
     page = fetch(view.to_fetch)
@@ -33,6 +35,7 @@ def show_list(fetch: Callable[[int | None], Page[Item]], columns: Sequence[Colum
         right=table.right,
         csv_headers=table.names,
         csv_rows=table.raw,
+        spare=spare,
     )
 
 
