@@ -164,6 +164,10 @@ class AuditLog(TypedDict):
     timestamp: str
 
 
+class AuditLogCount(TypedDict):
+    count: int
+
+
 class AuditLogList(TypedDict):
     items: list[AuditLog]
     next: str | None

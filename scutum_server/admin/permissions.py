@@ -141,6 +141,7 @@ ROUTES: dict[str, str] = {
     "put_setting": "settings.write",
     "get_usage": "usage.read",
     "list_audit_logs": "audit.read",
+    "count_audit_logs": "audit.read",
     "export_config": "config.read",
     "diff_config": "config.read",
     "get_config_drift": "config.read",

@@ -16,10 +16,12 @@ from scutum_server.access.tokens import Signer
 from scutum_server.admin import store
 from scutum_server.admin.bootstrap import seed
 from scutum_server.admin.licences import LicenceDesk
+from scutum_server.audit.archived import Vaults
 from scutum_server.errors import Unavailable
 from scutum_server.infra import migrate
 from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.db import Pool, make_pool, transaction
+from scutum_server.infra.objectstore import ObjectStore
 from scutum_server.infra.slots import Slots
 from scutum_server.key_rotation import Rotating
 from scutum_server.licensing.trust import Trust
@@ -53,6 +55,7 @@ class Runtime:
     throttle: Throttle
     litellm: Place
     licences: LicenceDesk
+    vaults: Vaults
     expected_schema: str
     archive: ArchiveSettings
     unready: Unavailable | None = field(
@@ -123,6 +126,14 @@ def make_runtime(settings: AdminSettings) -> Runtime:
         throttle=Throttle(lanes, LocalLanes(time.monotonic)),
         litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
         licences=LicenceDesk(pool, Trust(settings.license_trust), settings.license_key, utc_now),
+        vaults=Vaults(lambda url: _store(url, settings)),
         expected_schema=migrate.head(),
         archive=settings.archive,
     )
+
+
+def _store(url: str, settings: AdminSettings) -> ObjectStore:
+    # Its library is loaded once an archive is looked at.
+    from scutum_server.infra.objectstore import make_store
+
+    return make_store(url, settings.archive.s3)

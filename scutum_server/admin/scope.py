@@ -1,8 +1,10 @@
 """One request's services over one transaction."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from scutum_server.admin import idempotency, wishes
@@ -33,8 +35,15 @@ def _refuse_unknown_parameters(request: Request) -> None:
             raise InvalidInput("This route does not know one of the parameters.", param=name[:100], hint=hint)
 
 
+def _parameters(dependant: Dependant) -> Iterator[Any]:
+    """A route's own and those that it shares with others."""
+    yield from dependant.query_params
+    for below in dependant.dependencies:
+        yield from _parameters(below)
+
+
 def _known(route: APIRoute) -> Iterator[str]:
-    for parameter in route.dependant.query_params:
+    for parameter in _parameters(route.dependant):
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, ListQuery):
             yield from model.model_fields
@@ -68,7 +77,14 @@ async def unit_of_work(request: Request, access: Shown) -> AsyncIterator[None]:
             changes = Changes(context, wish.expected)
             request.state.conn, request.state.changes, request.state.dry_run = conn, changes, wish.dry_run
             services = Services(
-                conn, runtime.box, changes, utc_now, context.org_id, runtime.licences.trust, runtime.archive.url
+                conn,
+                runtime.box,
+                changes,
+                utc_now,
+                context.org_id,
+                runtime.licences.trust,
+                runtime.archive.url,
+                runtime.vaults,
             )
             for name, service in vars(services).items():
                 setattr(request.state, name, service)

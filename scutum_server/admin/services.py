@@ -11,6 +11,7 @@ from scutum_server.access.store import AccessStore
 from scutum_server.admin import archives
 from scutum_server.admin.changes import Changes
 from scutum_server.admin.hand import SETTINGS, Hand
+from scutum_server.audit.archived import Vaults
 from scutum_server.audit.proof.service import ProofService
 from scutum_server.audit.proof.store import ProofStore
 from scutum_server.audit.service import AuditService
@@ -42,7 +43,7 @@ class Services:
     """They note what they change in `changes`, which the caller writes before it commits.
 
     `scope` is the id of the one org that they may see, None for all; `trust` is whose licences are believed;
-    archives go to `archive_url` while no setting says otherwise.
+    archives go to `archive_url` while no setting says otherwise, and `vaults` are where their rows are read.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Services:
         scope: str | None = None,
         trust: Trust = NOBODY,
         archive_url: str | None = None,
+        vaults: Vaults | None = None,
     ) -> None:
         gateway, orgs = GatewayStore(conn, scope), OrgStore(conn, scope)
         self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
@@ -74,7 +76,8 @@ class Services:
         limits = LimitStore(conn, scope)
         self.limits = LimitService(limits, changes)
         self.budgets = BudgetService(limits, changes, clock)
-        self.audit = AuditService(AuditStore(conn, scope), clock, scope=scope)
+        trail = AuditStore(conn, scope)
+        self.audit = AuditService(trail, clock, None if vaults is None else vaults.of(trail.holdings, scope), scope)
         self.proof = ProofService(ProofStore(conn, scope), changes, clock, scope)
         self.archives = archives.service(conn, changes, self.licences, clock, archive_url)
         self.reports = ReportService(ReportStore(conn, scope), clock, scope)

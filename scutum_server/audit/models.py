@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from scutum_server.infra.archives import Part
+
 Outcome = Literal["success", "denied"]
 Source = Literal["cli", "tui", "api", "sre-agent", "system"]
 GLOBAL = "global"
@@ -96,6 +98,14 @@ class Filter(Struct, frozen=True, kw_only=True):
             "resource_id": self.resource_id, "org_id": self.org, "source": self.source, "outcome": self.outcome,
         }  # fmt: skip
         return {name: value for name, value in wanted.items() if value is not None}
+
+
+class Holdings(Struct, frozen=True, kw_only=True):
+    """The install's id, the parts whose rows are in the archives alone, and the roots of other installs."""
+
+    install: str | None
+    parts: list[Part]
+    others: list[str]
 
 
 def _is_secret(name: str) -> bool:

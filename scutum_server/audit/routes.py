@@ -21,9 +21,7 @@ def _exact(description: str, example: str) -> Any:
     return Query(min_length=1, max_length=300, description=description, examples=[example])
 
 
-@router.get("/audit-logs", response_model=schemas.AuditLogList)
-async def list_audit_logs(
-    audit: Annotated[AuditService, Depends(_audit)],
+async def _wanted(
     actor: Annotated[str | None, _exact("Who did it: an id, or an e-mail address.", "user_01j9c0x4")] = None,
     action: Annotated[str | None, _exact("What was done.", "key.revoke")] = None,
     resource_type: Annotated[str | None, _exact("To what kind of thing.", "key")] = None,
@@ -32,16 +30,8 @@ async def list_audit_logs(
     source: Annotated[models.Source | None, Query(description="By which way.")] = None,
     outcome: Annotated[models.Outcome | None, Query(description="Whether it was allowed.")] = None,
     text: Annotated[str | None, _exact("Anywhere in the row, in upper or lower case.", "production")] = None,
-    since: Annotated[str | None, Query(max_length=40, description="15m, 24h, 30d, 2w or an ISO time.")] = None,
-    until: Annotated[str | None, Query(max_length=40, description="The same forms; rows before it.")] = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Page[models.AuditRow]:
-    """Who did what, newest first, from the database and the archives as one list.
-
-    A page may be short, even empty, although `next` is set: long searches come in many pages.
-    """
-    wanted = models.Filter(
+) -> models.Filter:
+    return models.Filter(
         actor=actor,
         action=action,
         resource_type=resource_type,
@@ -51,4 +41,31 @@ async def list_audit_logs(
         outcome=outcome,
         text=text,
     )
+
+
+Audit = Annotated[AuditService, Depends(_audit)]
+Wanted = Annotated[models.Filter, Depends(_wanted)]
+Since = Annotated[str | None, Query(max_length=40, description="15m, 24h, 30d, 2w or an ISO time.")]
+Until = Annotated[str | None, Query(max_length=40, description="The same forms; rows before it.")]
+
+
+@router.get("/audit-logs", response_model=schemas.AuditLogList)
+async def list_audit_logs(
+    audit: Audit,
+    wanted: Wanted,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[models.AuditRow]:
+    """Who did what, newest first, from the database and the archives as one list.
+
+    A page may be short, even empty, although `next` is set: long searches come in many pages.
+    """
     return await audit.page(wanted, since, until, limit, cursor)
+
+
+@router.get("/audit-logs/count", response_model=schemas.AuditLogCount)
+async def count_audit_logs(audit: Audit, wanted: Wanted, since: Since = None, until: Until = None) -> dict[str, int]:
+    """How many rows there are like this, in the database and the archives; not by their text."""
+    return {"count": await audit.count(wanted, since, until)}

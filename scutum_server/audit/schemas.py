@@ -28,3 +28,7 @@ class AuditLog(Answer):
 class AuditLogList(Answer):
     items: list[AuditLog]
     next: str | None
+
+
+class AuditLogCount(Answer):
+    count: int

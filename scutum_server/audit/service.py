@@ -29,6 +29,9 @@ class Vault(Protocol):
     async def sources(self, wanted: Filter, before: Place | None) -> Sequence[Source]:
         """Those that may hold such rows; nothing is read yet."""
 
+    async def count(self, wanted: Filter) -> int:
+        """How many such rows they hold."""
+
 
 class AuditService:
     def __init__(
@@ -56,12 +59,26 @@ class AuditService:
         )
         if self._scope is not None and wanted.org not in {None, self._scope}:
             return Page([], None)
-        sources: list[Source] = [_Hot(self._store, wanted, limit + 1, before)]
-        if self._vault is not None:
-            sources += await self._vault.sources(wanted, before)
+        archived = [] if self._vault is None else await self._vault.sources(wanted, before)
+        sources: list[Source] = [_Hot(self._store, wanted, limit + 1, before), *archived]
         deadline = time.monotonic() + SECONDS
         rows, following = await newest(sources, limit, lambda: time.monotonic() < deadline)
         return Page(rows, None if following is None else paging.encode("audit", following[0].isoformat(), following[1]))
+
+    async def count(self, wanted: Filter, since: str | None, until: str | None) -> int:
+        """How many rows there are like this. Raises InvalidInput for a search through their text."""
+        if wanted.text is not None:
+            raise InvalidInput("Rows are not counted by their text.", param="text")
+        now = self._clock()
+        wanted = _between(
+            wanted,
+            None if since is None else read_moment(since, now, "since"),
+            None if until is None else read_moment(until, now, "until"),
+        )
+        if self._scope is not None and wanted.org not in {None, self._scope}:
+            return 0
+        archived = 0 if self._vault is None else await self._vault.count(wanted)
+        return archived + await self._store.count(wanted)
 
 
 class _Hot:

@@ -8,7 +8,8 @@ from typing import Any, Final, LiteralString
 import msgspec
 from psycopg.types.json import Jsonb
 
-from scutum_server.audit.models import AuditEntry, AuditRow, Filter, Place
+from scutum_server.audit.models import AuditEntry, AuditRow, Filter, Holdings, Place
+from scutum_server.infra.archives import dropped_parts
 from scutum_server.infra.db import Connection
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.store import Store
@@ -22,6 +23,7 @@ SELECT: Final[LiteralString] = """
 SELECT timestamp, id, org_id, seq, actor_id, actor_kind, actor_email, host(ip) AS ip, action, resource_type,
     resource_id, diff, request_id, outcome, source
 FROM audit_logs WHERE true"""
+COUNT: Final[LiteralString] = "SELECT count(*) AS found FROM audit_logs WHERE true"
 # A comparison of rows leaves out no partition, hence the bare one beside it.
 BEFORE: Final[LiteralString] = (
     " AND timestamp <= %(timestamp)s AND (timestamp, id) < (%(timestamp)s::timestamptz, %(id)s::text)"
@@ -48,6 +50,11 @@ LOOKED_AT: Final[LiteralString] = ") part) numbered WHERE holds OR place = stret
 TEXT: Final[LiteralString] = """
 AND strpos(lower(concat_ws(' ', actor_id, actor_email, ip, action, resource_type, resource_id, request_id, outcome,
     source, diff::text)), %(text)s) > 0"""
+HOLD: Final[LiteralString] = "LOCK TABLE audit_logs IN ACCESS SHARE MODE"
+INSTALL: Final[LiteralString] = """
+SELECT (SELECT value #>> '{}' FROM settings WHERE key = 'install_id') AS id,
+    coalesce((SELECT value FROM settings WHERE key = 'archive.other_roots'), '[]') AS others
+"""
 ESTIMATE: Final[LiteralString] = "EXPLAIN (FORMAT JSON) SELECT FROM audit_logs WHERE true"
 
 
@@ -99,6 +106,23 @@ class AuditStore(Store):
             rows = await self._rows(ESTIMATE + EQUAL[name], equal)
             estimates[name] = rows[0]["QUERY PLAN"][0]["Plan"]["Plan Rows"]
         return min(estimates, key=lambda name: estimates[name])
+
+    async def count(self, wanted: Filter) -> int:
+        """How many rows there are; `text` is not looked at."""
+        query, params = self._query(wanted, None, list(self._equal(wanted)))
+        rows = await self._rows(COUNT + query.removeprefix(SELECT), params)
+        return int(rows[0]["found"])
+
+    async def holdings(self, wanted: Filter) -> Holdings:
+        """Where rows are that are not in the table.
+
+        From now on no partition goes until the transaction ends: a month that went between this look and the next one
+        would be in neither place.
+        """
+        await self._conn.execute(HOLD)
+        parts = await dropped_parts(self._conn, "audit_logs", wanted.since, wanted.until)
+        (row,) = await self._rows(INSTALL, {})
+        return Holdings(install=row["id"], parts=parts, others=row["others"])
 
     def conditions(self, wanted: Filter) -> int:
         """How many a row must fulfil, times aside."""

@@ -141,6 +141,29 @@ def read(
         raise PartDamaged(f"The archive {store.url}/{part.key} cannot be read: {error}") from error
 
 
+def read_back(
+    store: ObjectStore,
+    part: Part,
+    *,
+    columns: Sequence[str],
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+    equal: Mapping[str, Sequence[Any]] | None = None,
+) -> Iterator[tuple[pa.Table, dt.datetime | None]]:
+    """As `read`, some thousands of rows at a time from the newest to the oldest ones: those that match, in the order of
+    time and perhaps none, and the oldest time that was looked at.
+    """
+    from scutum_server.infra import parquet
+
+    between = (KEYS[part.table][0], since, until)
+    try:
+        yield from parquet.backwards(
+            store, part.key, version=part.version, columns=columns, between=between, equal=equal or {}
+        )
+    except (ObjectNotFound, ValueError) as error:
+        raise PartDamaged(f"The archive {store.url}/{part.key} cannot be read: {error}") from error
+
+
 def check(store: ObjectStore, part: Part) -> None:
     """Reads the whole file; raises PartDamaged when it is not, byte for byte, the one that was verified."""
     digest, size = hashlib.sha256(), 0

@@ -219,6 +219,63 @@ def read(
         raise ValueError(f"{key} is no whole Parquet file: {error}") from error
 
 
+def backwards(
+    store: ObjectStore,
+    key: str,
+    *,
+    version: str | None,
+    columns: Sequence[str],
+    between: tuple[str, Any, Any],
+    equal: Mapping[str, Sequence[Any]],
+) -> Iterator[tuple[pa.Table, Any]]:
+    """As `read`, from the last row group to the first: its rows that match, in the order of the file and perhaps none,
+    and the least value of `between`'s column in it. Of one without a match only the columns in question are fetched.
+    """
+    file = io.BufferedReader(Ranged(store, key, version=version), _READ_AHEAD)
+    try:
+        parquet = pq.ParquetFile(file, pre_buffer=False)
+        schema = parquet.schema_arrow
+        wanted = _condition(schema, between, equal)
+        asked = [name for name in schema.names if name in {between[0], *equal}]
+        shown = [name for name in schema.names if name in {*columns, *asked}]
+        for number in reversed(range(parquet.num_row_groups)):
+            group = parquet.metadata.row_group(number)
+            if not _overlaps(group, *between):
+                continue
+            least = _least(group, between[0])
+            if any(not _may_hold(group, name, values) for name, values in equal.items()):
+                yield schema.empty_table().select(shown), least
+                continue
+            found = parquet.read_row_group(number, asked, use_threads=False)
+            if wanted is not None:
+                found = found.filter(wanted)
+            if found.num_rows and set(shown) != set(asked):
+                found = parquet.read_row_group(number, shown, use_threads=False)
+                found = found if wanted is None else found.filter(wanted)
+            yield found, least
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{key} is no whole Parquet file: {error}") from error
+
+
+def _least(group: Any, name: str) -> Any:
+    statistics = _statistics(group, name)
+    return None if statistics is None else statistics.min
+
+
+def _may_hold(group: Any, name: str, values: Sequence[Any]) -> bool:
+    statistics = _statistics(group, name)
+    return statistics is None or any(statistics.min <= value <= statistics.max for value in values)
+
+
+def _statistics(group: Any, name: str) -> Any:
+    """What the file says of a column's values in a row group, if it does."""
+    for index in range(group.num_columns):
+        column = group.column(index)
+        if column.path_in_schema == name and column.statistics is not None and column.statistics.has_min_max:
+            return column.statistics
+    return None
+
+
 def _shaped(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     have = set(batch.schema.names)
     return pa.RecordBatch.from_arrays(
@@ -247,9 +304,5 @@ def _condition(schema: pa.Schema, between: tuple[str, Any, Any] | None, equal: M
 
 def _overlaps(group: Any, name: str, low: Any, high: Any) -> bool:
     """Whether the group may hold a value from `low` up to `high`, by what the file says of it."""
-    for index in range(group.num_columns):
-        column = group.column(index)
-        if column.path_in_schema == name and column.statistics is not None and column.statistics.has_min_max:
-            least, most = column.statistics.min, column.statistics.max
-            return (low is None or most >= low) and (high is None or least < high)
-    return True
+    statistics = _statistics(group, name)
+    return statistics is None or ((low is None or statistics.max >= low) and (high is None or statistics.min < high))

@@ -91,7 +91,8 @@ class Keeper:
         audit = self._settings.audit
         if audit.keys is None:
             raise ScutumError(_NO_KEYS)
-        sealer = Sealer(self._connect, Keyring(audit.keys), shelves(self._settings), lambda: dt.datetime.now(dt.UTC))
+        places = await self._stored(lambda store: shelves(self._settings, store))
+        sealer = Sealer(self._connect, Keyring(audit.keys), places, lambda: dt.datetime.now(dt.UTC))
         done = await asyncio.to_thread(sealer.turn, rotate=rotate)
         await self._alarm(done.findings)
         self._complain("; ".join(f"{name}: {why}" for name, why in done.failures.items()) or None)
@@ -168,13 +169,13 @@ class Keeper:
         self._complaint = what
 
 
-def shelves(settings: WorkerSettings) -> list[Shelf]:
-    """The places that checkpoints are shipped to."""
-    if not settings.audit.ship:
-        return []
+def shelves(settings: WorkerSettings, store: ChainStore) -> list[Shelf]:
+    """The places that checkpoints are shipped to: those that are named, else where the archives are."""
     from scutum_server.infra.objectstore import make_store
 
-    return [StoreShelf(make_store(url, settings.audit.s3)) for url in settings.audit.ship]
+    archive = store.setting("archive.url") or settings.archive.url
+    urls = settings.audit.ship or (() if archive is None else (archive,))
+    return [StoreShelf(make_store(url, settings.archive.s3)) for url in urls]
 
 
 def _told(done: Sealed) -> dict[str, Any]:

@@ -10,11 +10,14 @@ from typing import Any
 
 import msgspec
 
+from scutum_server.audit.chain.archived import Months
 from scutum_server.audit.chain.signing import Keyring, Trust, parse_public
 from scutum_server.audit.chain.store import ChainStore
 from scutum_server.audit.chain.verify import Verification, Wanted
 from scutum_server.errors import ScutumError
 from scutum_server.infra import logs
+from scutum_server.infra.archives import Roots
+from scutum_server.infra.objectstore import make_store
 from scutum_server.settings import WorkerSettings, worker_settings
 from scutum_server.worker.keeper import shelves
 
@@ -34,10 +37,13 @@ def prove(settings: WorkerSettings, task_id: str) -> None:
         def beat(progress: dict[str, Any]) -> bool:
             return notes.beat(task_id, progress)
 
-        verification = Verification(
-            rows, _trust(settings, wanted), shelves=shelves(settings), org=task.org_id, beat=beat
-        )
         try:
+            places = shelves(settings, notes)
+            roots = Roots(lambda url: make_store(url, settings.archive.s3))
+            months = Months(rows, roots, [place.name for place in places])
+            verification = Verification(
+                rows, _trust(settings, wanted), shelves=places, archives=months, org=task.org_id, beat=beat
+            )
             result = verification.run(wanted)
         except ScutumError as error:
             notes.end(task_id, "failed", {"error": error.detail})

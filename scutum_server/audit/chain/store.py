@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from scutum_server.audit.chain.models import ChainRow, Checkpoint, Head
 from scutum_server.audit.chain.signing import PublicKey
 from scutum_server.errors import Unavailable
+from scutum_server.infra.archives import DROPPED, Part
 from scutum_server.settings import DatabaseSettings
 
 _BATCH: Final = 5000
@@ -109,6 +111,8 @@ INSERT INTO audit_shipments (target, through, error, failing_since) VALUES (%(ta
 ON CONFLICT (target) DO UPDATE SET error = excluded.error,
     failing_since = coalesce(audit_shipments.failing_since, now())
 """
+KNOWN_KEYS = "SELECT object_key FROM archives WHERE table_name = 'audit_logs'"
+SETTING = "SELECT value #>> '{}' FROM settings WHERE key = %(key)s"
 TAKE = """
 UPDATE audit_tasks SET state = 'running', started_at = now(), beat_at = now()
 WHERE id = (
@@ -230,6 +234,22 @@ class ChainStore:
 
     def not_shipped(self, target: str, error: str) -> None:
         self._conn.execute(NOT_SHIPPED, {"target": target, "error": error[:500]})
+
+    def dropped(self) -> list[Part]:
+        """The archived parts whose rows are no longer in the table, oldest first."""
+        with self._conn.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(DROPPED, {"table": "audit_logs", "since": None, "until": None})
+            return [msgspec.convert(row, Part) for row in cursor.fetchall()]
+
+    def archived_keys(self) -> set[str]:
+        """The objects that the database knows to be archives, whatever state they are in."""
+        return {row[0] for row in self._conn.execute(KNOWN_KEYS).fetchall()}
+
+    def setting(self, key: str) -> str | None:
+        """A setting that is a text."""
+        with unavailable_on_error():
+            row = self._conn.execute(SETTING, {"key": key}).fetchone()
+        return None if row is None else row[0]
 
     def take(self, kinds: list[str]) -> Task | None:
         """The oldest task that waits, or that its process has left behind; it is ours now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
@@ -10,17 +11,19 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from scutum_server.audit.chain.models import ChainRow, Checkpoint, Finding, Head
+from scutum_server.audit.chain.models import COLUMNS, ChainRow, Checkpoint, Finding, Head
 from scutum_server.audit.chain.sealing import Shelf, copies
 from scutum_server.audit.chain.signing import Trust, moment
 from scutum_server.audit.chain.store import ChainStore
 from scutum_server.audit.chain.walk import Walker
 from scutum_server.errors import Unavailable
+from scutum_server.infra.archives import Part, PartDamaged
 
 SHOWN: Final = 100
 _BEAT_SECONDS: Final = 1.0
 _EVERY: Final = 2000
 _FIRST, _LAST = "-infinity", "infinity"
+_TIME, _ID = COLUMNS.index("timestamp"), COLUMNS.index("id")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -35,16 +38,19 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Archives(Protocol):
-    """Months that lie in the object store."""
+    """Months that lie in object stores. Every call may raise Unavailable."""
 
-    def months(self) -> list[dt.date]:
-        """The first days of those that are read from there, as of the store's snapshot."""
+    def parts(self) -> list[Part]:
+        """Those whose rows are only there, as of the store's snapshot."""
 
-    def faults(self, month: dt.date) -> list[str]:
-        """What is wrong with the month's files as files."""
+    def faults(self, part: Part) -> list[str]:
+        """What is wrong with the part's file as a file."""
 
-    def rows(self, month: dt.date, org: str | None) -> Iterator[ChainRow]:
-        """By (timestamp, id). Raises Unavailable."""
+    def rows(self, part: Part, org: str | None) -> Iterator[ChainRow]:
+        """By (timestamp, id). Raises PartDamaged."""
+
+    def unknown(self) -> list[str]:
+        """What lies there and nobody knows of."""
 
 
 class Verification:
@@ -100,12 +106,15 @@ class Verification:
                         walker.feed(row)
         walker.month = None
         walker.finish(heads)
+        if self._archives is not None and self._org is None:
+            for detail in self._archives.unknown():
+                walker.tell("archive", detail)
         return self._result(wanted, time.monotonic() - started)
 
-    def _units(self, since: str, until: str) -> list[tuple[dt.date | None, str, str]]:
+    def _units(self, since: str, until: str) -> list[tuple[dt.date, str, str]]:
         """Month by month, (month, from, to): each is read as of one moment, and none is held on to for long."""
         with self._store.snapshot():
-            months = {*self._store.months(), *(self._archives.months() if self._archives else ())}
+            months = {*self._store.months(), *(part.month for part in self._parts())}
         now = dt.datetime.now(dt.UTC).date().replace(day=1)
         edges = sorted(month for month in months if month <= now) or [now]
         units = []
@@ -118,25 +127,37 @@ class Verification:
                 units.append((month, low, high))
         return units
 
-    def _walk(self, month: dt.date | None, low: str, high: str) -> None:
+    def _walk(self, month: dt.date, low: str, high: str) -> None:
         walker = self._walker
-        walker.month = None if month is None else f"{month:%Y-%m}"
-        archived = month is not None and self._archives is not None and month in self._archives.months()
-        self._sources["archived" if archived else "hot"] += 1
-        rows = self._store.rows(low, high, self._org)
-        if archived and month is not None and self._archives is not None:
-            for detail in self._archives.faults(month):
-                walker.tell("archive", detail)
-            rows = self._within(self._archives.rows(month, self._org), low, high)
+        walker.month = f"{month:%Y-%m}"
+        parts = [part for part in self._parts() if part.month == month]
+        self._sources["archived" if parts else "hot"] += 1
+        hot = self._store.rows(low, high, self._org)
+        rows = hot if not parts else heapq.merge(hot, *(self._archived(part, low, high) for part in parts), key=_order)
         for count, row in enumerate(rows):
             walker.feed(row)
             if count % _EVERY == 0:
                 self._report()
 
+    def _parts(self) -> list[Part]:
+        return [] if self._archives is None else self._archives.parts()
+
+    def _archived(self, part: Part, low: str, high: str) -> Iterator[ChainRow]:
+        """A part's rows, as far as its file can be read."""
+        if self._archives is None:
+            return
+        where = {"month": f"{part.month:%Y-%m}", "timestamp": moment(part.first_at)}
+        for detail in self._archives.faults(part):
+            self._walker.tell("archive", detail, **where)
+        try:
+            yield from self._within(self._archives.rows(part, self._org), low, high)
+        except PartDamaged as error:
+            self._walker.tell("archive", str(error), **where)
+
     @staticmethod
     def _within(rows: Iterator[ChainRow], low: str, high: str) -> Iterator[ChainRow]:
         for row in rows:
-            at = str(row.columns[1])
+            at = str(row.columns[_TIME])
             if (low == _FIRST or at >= low) and (high == _LAST or at < high):
                 yield row
 
@@ -168,12 +189,10 @@ class Verification:
         where = {"org_id": checkpoint.org_id, "seq": checkpoint.seq, "timestamp": checkpoint.timestamp}
         self._walker.tell("checkpoint", detail, **where)
 
-    def _copies(self, month: dt.date | None, wanted: Wanted, low: str, high: str, *, rest: bool) -> list[Checkpoint]:
+    def _copies(self, month: dt.date, wanted: Wanted, low: str, high: str, *, rest: bool) -> list[Checkpoint]:
         """Shipped and given copies of this unit's rows; the last unit takes what lies behind it, too."""
         found = [*wanted.checkpoints]
         for shelf in self._shelves:
-            if month is None:
-                continue
             try:
                 found += copies(shelf, f"{month:%Y-%m}")
             except Unavailable as error:
@@ -216,6 +235,10 @@ class Verification:
             "verified_at": moment(dt.datetime.now(dt.UTC)),
             "seconds": round(seconds, 1),
         }
+
+
+def _order(row: ChainRow) -> tuple[str, str]:
+    return str(row.columns[_TIME]), str(row.columns[_ID])
 
 
 def _place(finding: Finding) -> tuple[str, str, int]:
