@@ -1,7 +1,7 @@
 # Completion of scutum's commands. Generated: scutum completions bash prints it.
 _scutum_verbs() {
   case "$1" in
-    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys users service-accounts roles limits budgets audit settings license archives maintenance login logout whoami context' ;;
+    '') printf '%b\n' 'install uninstall up down restart ps logs status config version completions chat usage providers models aliases teams keys users service-accounts roles sso limits budgets audit settings license archives maintenance login logout whoami context' ;;
     config) printf '%b\n' 'path show export diff apply drift' ;;
     providers) printf '%b\n' 'list show add update delete presets test sim keys' ;;
     'providers keys') printf '%b\n' 'list add remove' ;;
@@ -12,6 +12,7 @@ _scutum_verbs() {
     users) printf '%b\n' 'list show create update password sign-out delete' ;;
     service-accounts) printf '%b\n' 'list show create update rotate revoke delete' ;;
     roles) printf '%b\n' 'list show' ;;
+    sso) printf '%b\n' 'show set delete' ;;
     limits) printf '%b\n' 'list show create update delete' ;;
     budgets) printf '%b\n' 'list show create update delete' ;;
     audit) printf '%b\n' 'list query tail verify verifications checkpoints checkpoint shipments keys' ;;
@@ -100,6 +101,10 @@ _scutum_flags() {
     roles) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'roles list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'roles show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    sso) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'sso show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'sso set') printf '%b\n' '--issuer --client-id --client-secret-stdin --rule --default-role --redirect-uri --scopes --groups-claim --ca-bundle --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'sso delete') printf '%b\n' '-y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     limits) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'limits list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'limits show') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -149,7 +154,7 @@ _scutum_flags() {
     'maintenance on') printf '%b\n' '--retry-after --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance off') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'maintenance status') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    login) printf '%b\n' '--email --password-stdin --token-stdin --api-key-stdin --no-keyring -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    login) printf '%b\n' '--email --password-stdin --token-stdin --api-key-stdin --sso --no-keyring -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     logout) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     whoami) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     context) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
@@ -459,6 +464,22 @@ _scutum_value() {
     'roles list --context') echo @contexts ;;
     'roles show -o'|'roles show --output') echo 'table json yaml csv' ;;
     'roles show --context') echo @contexts ;;
+    'sso -o'|'sso --output') echo 'table json yaml csv' ;;
+    'sso --context') echo @contexts ;;
+    'sso show -o'|'sso show --output') echo 'table json yaml csv' ;;
+    'sso show --context') echo @contexts ;;
+    'sso set --issuer') echo @none ;;
+    'sso set --client-id') echo @none ;;
+    'sso set --rule') echo @none ;;
+    'sso set --default-role') echo 'owner admin operator approver viewer' ;;
+    'sso set --redirect-uri') echo @none ;;
+    'sso set --scopes') echo @none ;;
+    'sso set --groups-claim') echo @none ;;
+    'sso set --ca-bundle') echo @files ;;
+    'sso set -o'|'sso set --output') echo 'table json yaml csv' ;;
+    'sso set --context') echo @contexts ;;
+    'sso delete -o'|'sso delete --output') echo 'table json yaml csv' ;;
+    'sso delete --context') echo @contexts ;;
     'limits -o'|'limits --output') echo 'table json yaml csv' ;;
     'limits --context') echo @contexts ;;
     'limits list --columns') echo @none ;;

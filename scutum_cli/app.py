@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "users": ("scutum_cli.commands.users", "app", SERVER, "The people who may use the control plane."),
     "service-accounts": ("scutum_cli.commands.service_accounts", "app", SERVER, "Programs that may use it."),
     "roles": ("scutum_cli.commands.roles", "app", SERVER, "What owners, operators and others may do."),
+    "sso": ("scutum_cli.commands.sso", "app", SERVER, "Logging in through the company's own provider."),
     "limits": ("scutum_cli.commands.limits", "app", SERVER, "Rate limits: requests, tokens and concurrency."),
     "budgets": ("scutum_cli.commands.budgets", "app", SERVER, "What may be spent in a day, week or month."),
     "audit": ("scutum_cli.commands.audit", "app", SERVER, "Who did what, and the proof of it."),

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from scutum_cli.client import types
 
 Item = TypeVar("Item")
+V1 = "/api/v1"
 PAGE = 500
 USAGE_PAGE = 5000
-V1 = "/api/v1"
 
 
 class Page(TypedDict, Generic[Item]):
@@ -126,6 +126,15 @@ class Api:
 
     def change_password(self, body: types.PasswordChange) -> None:
         self.client.put(f"{V1}/auth/password", body)
+
+    def sso(self) -> types.SsoSettings:
+        return cast("types.SsoSettings", self.client.get(f"{V1}/sso"))
+
+    def set_sso(self, body: types.SsoPut) -> types.SsoSettings:
+        return cast("types.SsoSettings", self.client.put(f"{V1}/sso", body))
+
+    def delete_sso(self) -> None:
+        self.client.delete(f"{V1}/sso")
 
     def users(self, limit: int | None = None) -> Page[types.User]:
         return cast("Page[types.User]", self._list("users", limit))

@@ -847,6 +847,78 @@ class SignedOut(TypedDict):
     sessions: int
 
 
+class SsoBegun(TypedDict):
+    authorization_url: str
+    expires_in: int
+    flow_token: str
+    state: str
+
+
+class SsoCallback(TypedDict):
+    """
+    What the provider sent the browser back with, and the token of the beginning.
+    """
+
+    code: NotRequired[str | None]
+    error: NotRequired[str | None]
+    error_description: NotRequired[str | None]
+    flow_token: str
+    iss: NotRequired[str | None]
+    state: str
+
+
+class SsoDeviceBegun(TypedDict):
+    expires_in: int
+    flow_token: str
+    interval: int
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str | None
+
+
+class SsoDevicePoll(TypedDict):
+    flow_token: str
+
+
+RedirectUri: TypeAlias = str
+
+
+Scope: TypeAlias = str
+
+
+class SsoRule(TypedDict):
+    """
+    Who is in the group has the role, in one org or in the whole install.
+    """
+
+    group: str
+    org: NotRequired[str | None]
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+
+
+class SsoRuleShown(TypedDict):
+    group: str
+    org: str | None
+    role: Literal['owner', 'admin', 'operator', 'approver', 'viewer']
+
+
+class SsoSettings(TypedDict):
+    ca_bundle: str | None
+    client_id: str
+    default_role: Literal['owner', 'admin', 'operator', 'approver', 'viewer'] | None
+    groups_claim: str
+    has_client_secret: bool
+    issuer: str
+    redirect_uris: list[str]
+    rules: list[SsoRuleShown]
+    scopes: list[str]
+    updated_at: str
+
+
+class SsoStart(TypedDict):
+    redirect_uri: str
+
+
 class Team(TypedDict):
     created_at: str
     id: str
@@ -1107,6 +1179,22 @@ class Probe(TypedDict):
     model: str | None
     ok: bool
     reply: str | None
+
+
+class SsoPut(TypedDict):
+    """
+    Replaces what is set; without `client_secret` the one before stays for the same issuer and client.
+    """
+
+    ca_bundle: NotRequired[str | None]
+    client_id: str
+    client_secret: NotRequired[str | None]
+    default_role: NotRequired[Literal['owner', 'admin', 'operator', 'approver', 'viewer'] | None]
+    groups_claim: NotRequired[str]
+    issuer: str
+    redirect_uris: NotRequired[list[RedirectUri]]
+    rules: NotRequired[list[SsoRule]]
+    scopes: NotRequired[list[Scope]]
 
 
 class UsageReport(TypedDict):

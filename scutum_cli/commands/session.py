@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scutum_cli import keyring_store, options, output, settings
-from scutum_cli.client import api
+from scutum_cli.client import api, device_login
 from scutum_cli.client.http import AdminClient
 from scutum_cli.commands import present
 from scutum_cli.errors import NOT_ALLOWED, UNREACHABLE, CliError
@@ -25,6 +25,7 @@ whoami_app = typer.Typer()
     epilog=examples(
         "scutum login --email ada@example.com",
         "scutum login --context prod --token-stdin < token.txt  # a service account",
+        "scutum login --sso  # in any browser, through the company's own login",
         "scutum login --api-key-stdin < master-key.txt",
     )
 )
@@ -41,6 +42,9 @@ def login(
     api_key_stdin: Annotated[
         bool, typer.Option("--api-key-stdin", help="With the master key, read from standard input.")
     ] = False,
+    sso: Annotated[
+        bool, typer.Option("--sso", help="Through the company's own login, in a browser on any machine.")
+    ] = False,
     no_keyring: Annotated[
         bool, typer.Option("--no-keyring", help="Keep the session in a file (0600), not in the system's keyring.")
     ] = False,
@@ -49,11 +53,14 @@ def login(
 
     On the host of an install this is never needed: the master key is read from the deploy root.
     """
-    if [email is not None, token_stdin, api_key_stdin].count(True) > 1:
-        raise CliError("Give one of --email, --token-stdin and --api-key-stdin.", hint="scutum login --help")
+    if [email is not None, token_stdin, api_key_stdin, sso].count(True) > 1:
+        raise CliError("Give one of --email, --token-stdin, --api-key-stdin and --sso.", hint="scutum login --help")
     context = settings.load().current
     client = AdminClient(context)
     vault = not no_keyring and keyring_store.find() is not None
+    if sso:
+        _logged_in(context, device_login.run(client, vault=vault))
+        return
     credentials, account = _credentials(context, email, password_stdin, token_stdin, api_key_stdin)
     client.session.log_in(credentials, account=account, vault=vault)
     _logged_in(context, account)

@@ -8,7 +8,7 @@ from scutum_cli.render.columns import Column
 from scutum_cli.render.text import NOTHING, Face, age, listed, when
 
 if TYPE_CHECKING:
-    from scutum_cli.client.types import Me, RoleInfo, ServiceAccount, User
+    from scutum_cli.client.types import Me, RoleInfo, ServiceAccount, SsoSettings, User
 
 EVERYWHERE = "(install)"
 """Where an account is that belongs to no org."""
@@ -100,4 +100,23 @@ ME: list[Column[Me]] = [
     Column("org", "ORG", _org),
     Column("method", "LOGGED IN BY", lambda me, _: (me["method"] or NOTHING).replace("_", " ")),
     Column("expires_at", "UNTIL", lambda me, face: when(me["expires_at"], face)),
+]
+
+
+def _rules(sso: SsoSettings, face: Face) -> str:
+    del face
+    places = [(rule, f"@{rule['org']}" if rule["org"] else "") for rule in sso["rules"]]
+    return listed([f"{rule['group']}={rule['role']}{place}" for rule, place in places])
+
+
+SSO: list[Column[SsoSettings]] = [
+    Column("issuer", "PROVIDER"),
+    Column("client_id", "CLIENT"),
+    Column("has_client_secret", "SECRET", lambda sso, _: "set" if sso["has_client_secret"] else "none"),
+    Column("rules", "RULES", _rules),
+    Column("default_role", "OTHERS", lambda sso, _: sso["default_role"] or "are refused"),
+    Column("scopes", "SCOPES", lambda sso, _: listed(sso["scopes"])),
+    Column("groups_claim", "GROUPS CLAIM"),
+    Column("redirect_uris", "SENT BACK TO", lambda sso, _: listed(sso["redirect_uris"])),
+    Column("updated_at", "CHANGED", lambda sso, face: when(sso["updated_at"], face)),
 ]

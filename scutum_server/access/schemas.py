@@ -205,6 +205,107 @@ class ServiceAccountList(Answer):
     next: str | None
 
 
+class SsoStart(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"redirect_uri": "https://console.example/callback"}]})
+
+    redirect_uri: Annotated[str, Field(min_length=1, max_length=500, description="One of the settings' redirect_uris.")]
+
+
+class SsoBegun(Answer):
+    authorization_url: Annotated[str, Field(description="Where to send the browser.")]
+    state: Annotated[str, Field(description="Comes back with the browser.")]
+    flow_token: Annotated[str, Field(description="Stays with whoever began, and is shown at the end.")]
+    expires_in: Annotated[int, Field(description="Seconds.")]
+
+
+class SsoCallback(Body):
+    """What the provider sent the browser back with, and the token of the beginning."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"state": "…", "code": "…", "flow_token": "…", "iss": "https://id.example"}]}
+    )
+
+    state: Annotated[str, Field(min_length=1, max_length=200)]
+    flow_token: Annotated[SecretStr, Field(max_length=200)]
+    code: Annotated[str | None, Field(max_length=4096)] = None
+    iss: Annotated[str | None, Field(max_length=500)] = None
+    error: Annotated[str | None, Field(max_length=200)] = None
+    error_description: Annotated[str | None, Field(max_length=2000)] = None
+
+
+class SsoDeviceBegun(Answer):
+    user_code: Annotated[str, Field(description="What to type in.")]
+    verification_uri: Annotated[str, Field(description="Where to type it in.")]
+    verification_uri_complete: Annotated[str | None, Field(description="The same with the code in it.")]
+    flow_token: Annotated[str, Field(description="Asks whether they have.")]
+    expires_in: Annotated[int, Field(description="Seconds.")]
+    interval: Annotated[int, Field(description="Seconds between two questions.")]
+
+
+class SsoDevicePoll(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"flow_token": "…"}]})
+
+    flow_token: Annotated[SecretStr, Field(max_length=200)]
+
+
+class SsoRule(Body):
+    """Who is in the group has the role, in one org or in the whole install."""
+
+    group: Annotated[str, Field(min_length=1, max_length=200)]
+    role: Role
+    org: Org = None
+
+
+class SsoPut(Body):
+    """Replaces what is set; without `client_secret` the one before stays for the same issuer and client."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "issuer": "https://id.example",
+                    "client_id": "scutum",
+                    "redirect_uris": ["https://console.example/callback"],
+                    "rules": [{"group": "platform", "role": "owner"}],
+                }
+            ]
+        }
+    )
+
+    issuer: Annotated[str, Field(min_length=1, max_length=500, description="Exactly as the provider calls itself.")]
+    client_id: Annotated[str, Field(min_length=1, max_length=500)]
+    client_secret: Annotated[SecretStr | None, Field(max_length=1000)] = None
+    scopes: list[Annotated[str, Field(max_length=100)]] = Field(
+        default_factory=lambda: ["openid", "email", "profile"], max_length=20
+    )
+    redirect_uris: list[Annotated[str, Field(max_length=500)]] = Field(default_factory=list, max_length=20)
+    groups_claim: Annotated[str, Field(min_length=1, max_length=100, description="Which claim lists the groups.")] = (
+        "groups"
+    )
+    rules: list[SsoRule] = Field(default_factory=list, max_length=200, description="The first that fits counts.")
+    default_role: Annotated[Role | None, Field(description="Of those whom no rule fits; null shuts them out.")] = None
+    ca_bundle: Annotated[str | None, Field(max_length=500, description="A file of authorities on the host.")] = None
+
+
+class SsoRuleShown(Answer):
+    group: str
+    role: Role
+    org: str | None
+
+
+class SsoSettings(Answer):
+    issuer: str
+    client_id: str
+    has_client_secret: bool
+    scopes: list[str]
+    redirect_uris: list[str]
+    groups_claim: str
+    rules: list[SsoRuleShown]
+    default_role: Role | None
+    ca_bundle: str | None
+    updated_at: Time
+
+
 class RoleInfo(Answer):
     name: Role
     description: str

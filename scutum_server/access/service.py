@@ -36,7 +36,7 @@ from scutum_server.infra.paging import Page
 
 MAX_LIFETIME = dt.timedelta(days=3650)
 TOKEN_PREFIX = "sk-service-"  # noqa: S105
-_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Clock = Callable[[], dt.datetime]
@@ -105,7 +105,7 @@ class UserService:
     async def create(self, fields: Mapping[str, Any], hashed: str | None) -> User:
         """Without a password (`hashed` None) somebody comes by single sign-on only."""
         email, role, user_id = fields["email"], self._bounds.role(fields["role"]), new_id("user")
-        if _EMAIL.fullmatch(email) is None:
+        if EMAIL.fullmatch(email) is None:
             raise BadField("This is not an address of mail.", param="email")
         created = await self._store.insert_user(
             id=user_id,

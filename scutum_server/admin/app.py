@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from scutum_server import __version__
 from scutum_server.access import routes as access
-from scutum_server.admin import auth, health, logins, permissions, problems, roles
+from scutum_server.admin import auth, health, logins, permissions, problems, roles, sso
 from scutum_server.admin.answers import adopt
 from scutum_server.admin.archives import ArchiveDesk
 from scutum_server.admin.fleet import Fleet
@@ -46,6 +46,7 @@ def _guarded() -> APIRouter:
     for router in (
         logins.own,
         roles.router,
+        sso.settings,
         access.router,
         identity.router,
         gateway.router,
@@ -77,6 +78,7 @@ def routes() -> FastAPI:
     app.include_router(health.router)
     app.include_router(licensing.public, prefix=PREFIX)
     app.include_router(logins.router, prefix=PREFIX)
+    app.include_router(sso.router, prefix=PREFIX)
     app.include_router(_guarded(), prefix=PREFIX)
     return app
 

@@ -62,6 +62,8 @@ PERMISSIONS: dict[str, Permission] = {
     "users.write": Permission(_ADMINS),
     "service-accounts.read": Permission(_REVIEWERS),
     "service-accounts.write": Permission(_ADMINS),
+    "sso.read": Permission(_ADMINS, install=True),
+    "sso.write": Permission(frozenset({"owner"}), install=True),
 }
 """Who may do what. `session` is what everybody who is logged in may do."""
 
@@ -78,6 +80,9 @@ ROUTES: dict[str, str] = {
     "update_user": "users.write",
     "delete_user": "users.write",
     "sign_out_user": "users.write",
+    "get_sso": "sso.read",
+    "put_sso": "sso.write",
+    "delete_sso": "sso.write",
     "list_service_accounts": "service-accounts.read",
     "get_service_account": "service-accounts.read",
     "create_service_account": "service-accounts.write",
@@ -167,7 +172,18 @@ ROUTES: dict[str, str] = {
 }
 """The permission that a route asks for, by its name (the name of its function)."""
 
-OPEN = frozenset({"get_health", "get_license", "login", "refresh_session"})
+OPEN = frozenset(
+    {
+        "finish_device_login",
+        "finish_sso",
+        "get_health",
+        "get_license",
+        "login",
+        "refresh_session",
+        "start_device_login",
+        "start_sso",
+    }
+)
 """Routes that need no session."""
 
 

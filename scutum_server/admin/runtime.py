@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from scutum_server.access.passwords import Passwords
 from scutum_server.access.sessions.service import master_credential
+from scutum_server.access.sso.issuer import Desk
 from scutum_server.access.throttle.lanes import LocalLanes, Throttle
 from scutum_server.access.throttle.store import SharedLanes
 from scutum_server.access.tokens import Signer
@@ -53,6 +54,7 @@ class Runtime:
     passwords: Passwords
     lanes: SharedLanes
     throttle: Throttle
+    desk: Desk
     litellm: Place
     licences: LicenceDesk
     vaults: Vaults
@@ -124,6 +126,7 @@ def make_runtime(settings: AdminSettings) -> Runtime:
         passwords=Passwords(),
         lanes=lanes,
         throttle=Throttle(lanes, LocalLanes(time.monotonic)),
+        desk=Desk(),
         litellm=Place(settings.litellm_python, settings.upstream_proxy, settings.upstream_no_proxy),
         licences=LicenceDesk(pool, Trust(settings.license_trust), settings.license_key, utc_now),
         vaults=Vaults(lambda url: _store(url, settings)),

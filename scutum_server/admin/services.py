@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from scutum_server.access.service import ServiceAccountService, UserService
 from scutum_server.access.sessions.store import SessionStore
+from scutum_server.access.sso.service import SsoService
+from scutum_server.access.sso.store import SsoStore
 from scutum_server.access.store import AccessStore
 from scutum_server.admin import archives
 from scutum_server.admin.changes import Changes
@@ -69,6 +71,7 @@ class Services:
         self.keys = KeyService(IdentityStore(conn, scope), self.teams, changes, self.settings, clock)
         access, holder = AccessStore(conn, scope), changes.context.holder
         self.users = UserService(access, SessionStore(conn), changes, holder)
+        self.sso = SsoService(SsoStore(conn), access, changes, box, holder)
         self.service_accounts = ServiceAccountService(access, changes, clock, holder)
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from scutum_server.access.models import ROLES
 from scutum_server.admin import app as composition
 from scutum_server.admin import auth, openapi, permissions
 from scutum_server.admin.scope import unit_of_work
 from scutum_server.errors import SettingsError
-from scutum_server.access.models import ROLES
+from tests.fixtures.access_guide import written
 from tests.integration.admin.conftest import API, Admin
-
-GUIDE = Path(__file__).parents[3] / "docs" / "access.md"
-WORDS = {"yes": True, "no": False}
-
-
-def written() -> dict[str, dict[str, bool]]:
-    """The guide's table: permission, then role (and `one org`), then whether."""
-    table = {}
-    for line in GUIDE.read_text().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if re.fullmatch(r"`[a-z.-]+`", cells[0]) and len(cells) == 3 + len(ROLES):
-            table[cells[0].strip("`")] = {
-                name: WORDS[cell] for name, cell in zip((*ROLES, "one org"), cells[2:], strict=True)
-            }
-    return table
 
 
 def routes(admin: Admin) -> list[tuple[str, str, str]]:
@@ -50,10 +35,6 @@ async def asked(admin: Admin, role: str, org_id: str | None) -> dict[str, httpx.
         # The last one ends the session.
         for name, method, path in sorted(routes(admin), key=lambda route: route[0] == "logout")
     }
-
-
-def test_the_guide_has_a_line_for_every_permission() -> None:
-    assert list(written()) == list(permissions.PERMISSIONS)
 
 
 @pytest.mark.parametrize("bound", [False, True], ids=["install", "org"])

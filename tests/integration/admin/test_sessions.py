@@ -160,6 +160,10 @@ async def test_every_route_but_the_open_ones_needs_a_session(admin: Admin) -> No
         ("get", f"{API}/license"),
         ("post", f"{API}/auth/login"),
         ("post", f"{API}/auth/refresh"),
+        ("post", f"{API}/auth/sso/start"),
+        ("post", f"{API}/auth/sso/callback"),
+        ("post", f"{API}/auth/sso/device"),
+        ("post", f"{API}/auth/sso/device/token"),
     }
     assert (await admin.http.get(f"{API}/openapi.json")).status_code == 401
 
