@@ -26,7 +26,7 @@ Ref = Annotated[str, typer.Argument(metavar="ARCHIVE", help="Id, or a unique par
 def list_() -> None:
     """List the archived months, youngest first."""
     empty = "Nothing was archived yet. What is next: scutum archives status"
-    present.show_list(api.connect().archives, archives.COLUMNS, empty=empty)
+    present.show_list(api.connect().archives, archives.COLUMNS, empty=empty, spare=archives.SPARE)
 
 
 @app.command(epilog=examples("scutum archives show arc_0k3v"))

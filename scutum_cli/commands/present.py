@@ -19,9 +19,15 @@ def face() -> Face:
 
 
 def show_list(
-    fetch: Callable[[int | None], Page[Item]], columns: Sequence[Column[Item]], *, empty: str, spare: Sequence[str] = ()
+    fetch: Callable[[int | None], Page[Item]],
+    columns: Sequence[Column[Item]],
+    *,
+    empty: str,
+    spare: Sequence[str] = (),
 ) -> None:
-    """Fetches as much as the list options ask for and shows it; `empty` says how to make the first one."""
+    """Fetches as much as the list options ask for and shows it; `empty` says how to make the first one, `spare` are the
+    headers that a narrow terminal does without.
+    """
     view = options.view
     page = fetch(view.to_fetch)
     table = arrange(page["items"], columns, view, face())
@@ -33,9 +39,9 @@ def show_list(
         next_cursor=page["next"],
         empty="Nothing matches." if view.filters else empty,
         right=table.right,
+        spare=spare,
         csv_headers=table.names,
         csv_rows=table.raw,
-        spare=spare,
     )
 
 

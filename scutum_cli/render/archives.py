@@ -58,6 +58,8 @@ COLUMNS: list[Column[Archive]] = [
     Column("sha256", "SHA-256", extra=True),
 ]
 
+SPARE = ("LOCK ENDS", "ARCHIVED", "SIZE")
+
 DETAILS: list[Column[Archive]] = [
     Column("table", "TABLE"),
     Column("month", "MONTH", lambda found, _: month(found)),
@@ -114,6 +116,6 @@ STATUS: list[Column[ArchiveStatus]] = [
 
 
 def oldest(months: list[ArchiveMonth]) -> str:
-    """Which months, in words: `audit_logs 2026-06 and spend_logs 2026-06`."""
-    names = [f"{found['table']} {month(found)} (about {_rows(found)} rows)" for found in months]
+    """Which months, in words: `audit_logs 2026-06 (21 MB) and spend_logs 2026-06 (8 MB)`."""
+    names = [f"{found['table']} {month(found)} ({size(found['bytes'])})" for found in months]
     return ", ".join(names) if len(names) < 2 else f"{', '.join(names[:-1])} and {names[-1]}"

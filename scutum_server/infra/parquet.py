@@ -17,7 +17,7 @@ from pyarrow import parquet as pq
 
 from scutum_server.infra.objectstore import ObjectStore, Ranged, Upload
 
-BLOCK: Final = 16 * 1024 * 1024
+BLOCK: Final = 8 * 1024 * 1024
 """Bytes of text that become one row group; no single row may be longer."""
 _READ_AHEAD: Final = 1024 * 1024
 _BATCH_ROWS: Final = 8192
@@ -71,7 +71,7 @@ def from_csv(rows: Iterable[bytes | bytearray | memoryview], schema: pa.Schema) 
     read_as = {field.name: pa.string() if field.type == pa.binary() else field.type for field in schema}
     reader = csv.open_csv(
         pa.PythonFile(stream, mode="r"),
-        read_options=csv.ReadOptions(column_names=schema.names, block_size=BLOCK, use_threads=True),
+        read_options=csv.ReadOptions(column_names=schema.names, block_size=BLOCK, use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
             column_types=read_as, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,

@@ -132,6 +132,8 @@ def running_gateway(directory: Path, postgres: Postgres, valkey: Valkey) -> Iter
         "POSTGRES_USER": database.user,
         "POSTGRES_DB": name,
         "POSTGRES_PASSWORD": database.password,
+        "POSTGRES_ARCHIVER_PASSWORD": postgres.archiver_password,
+        "SCUTUM_ARCHIVE_URL": (directory / "archives").as_uri(),
         "VALKEY_HOST": "127.0.0.1",
         "VALKEY_PORT": str(valkey.port),
         "VALKEY_PASSWORD": valkey.password,
