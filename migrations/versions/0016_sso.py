@@ -1,14 +1,14 @@
 """Single sign-on: the provider, and logins on their way.
 
-Revision: 0015, after 0014. It only adds: the previous release does not look at any of it.
+Revision: 0016, after 0015. It only adds: the previous release does not look at any of it.
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 SSO = """
 CREATE TABLE sso (
