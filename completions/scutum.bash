@@ -119,7 +119,7 @@ _scutum_flags() {
     'budgets delete') printf '%b\n' '-y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     audit) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit list') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'audit query') printf '%b\n' '--actor --action --type --resource --org --source --outcome --text --since --until --export --columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'audit query') printf '%b\n' '--actor --action --type --resource --org --source --outcome --text --since --until --export --count --columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit tail') printf '%b\n' '-f --follow -n --lines --actor --action --type --resource --org --source --outcome --text -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit verify') printf '%b\n' '--from --to --trust --checkpoints -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit verifications') printf '%b\n' '--columns --sort --filter --limit --all -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;

@@ -565,6 +565,7 @@ complete -c scutum -n '__scutum_at "audit query"' -l text -x -d 'Anywhere in the
 complete -c scutum -n '__scutum_at "audit query"' -l since -x -d '24h, 30d, or an ISO time.'
 complete -c scutum -n '__scutum_at "audit query"' -l until -x -d 'The same forms; rows before it.'
 complete -c scutum -n '__scutum_at "audit query"' -l export -x -a '(__fish_complete_path)' -d 'All of it into FILE.csv, .json or .parquet.'
+complete -c scutum -n '__scutum_at "audit query"' -l count -d 'Only how many there are.'
 complete -c scutum -n '__scutum_at "audit query"' -l columns -x -d 'Only these, in this order.'
 complete -c scutum -n '__scutum_at "audit query"' -l sort -x -d 'By this column; -COLUMN for the other way.'
 complete -c scutum -n '__scutum_at "audit query"' -l filter -x -d 'Only where it holds; may be repeated.'

@@ -300,6 +300,7 @@ class CheckpointList(TypedDict):
 
 class Checks(TypedDict):
     archives: str
+    audit: str
     database: str
     jobs: str
     partitions: str

@@ -40,6 +40,7 @@ Export = Annotated[
     str | None,
     typer.Option("--export", metavar="FILE", help="All of it into FILE.csv, .json or .parquet."),
 ]
+Count = Annotated[bool, typer.Option("--count", help="Only how many there are.")]
 FILTERS = ("actor", "action", "resource_type", "resource_id", "org", "source", "outcome")
 _OVERLAP_SECONDS = 10
 _POLL_SECONDS = 2.0
@@ -75,6 +76,7 @@ def query(
     since: Since = None,
     until: Until = None,
     export: Export = None,
+    count: Count = False,
 ) -> None:
     """Find what was done: by whom, to what, when; in the database and in the archives alike."""
     server = client.connect()
@@ -82,6 +84,10 @@ def query(
         "since": since,
         "until": until,
     }
+    if count:
+        found = server.count({name: value for name, value in wanted.items() if name != "text" or value})
+        output.emit_object({"count": found}, [("rows", f"{found:,}")])
+        return
     if export is not None:
         audit_export.write(server, wanted, export, options.view.limit)
         return

@@ -22,6 +22,7 @@ _CHECKS = {
     "jobs": ("", "background jobs failed"),
     "partitions": ("", "the database has no place for the rows of a coming month"),
     "archives": ("", "a month could not be archived and stays in the database; see scutum archives list"),
+    "audit": ("", "the proof of the audit trail is in trouble; see scutum audit verify and scutum audit shipments"),
 }
 
 

@@ -143,7 +143,7 @@ class Changes:
         trail = AuditStore(conn)
         by_org = itertools.groupby(sorted(self._entries, key=_org), _org)
         for org_id, entries in by_org:
-            await trail.append_all(org_id, list(entries))
+            await trail.append(org_id, list(entries))
 
 
 def _org(entry: AuditEntry) -> str:

@@ -50,7 +50,7 @@ class Monitor:
 
     async def _database(self) -> tuple[str | None, dict[str, str]]:
         """The schema that it has, its own state, and that of what is kept in it."""
-        unknown = dict.fromkeys(("spend_rejects", "jobs", "partitions", "archives"), "unknown")
+        unknown = dict.fromkeys(("spend_rejects", "jobs", "partitions", "archives", "audit"), "unknown")
         try:
             async with asyncio.timeout(_PATIENCE_S), transaction(self._runtime.pool) as conn:
                 current = await store.schema(conn)

@@ -49,6 +49,13 @@ class Checks(BaseModel):
             examples=["ok", "audit_logs 2026-08 failed", "unknown"],
         ),
     ]
+    audit: Annotated[
+        str,
+        Field(
+            description="Whether the audit trail's last verification found something, or checkpoints are not shipped.",
+            examples=["ok", "tampered with", "checkpoints are not shipped", "unknown"],
+        ),
+    ]
 
 
 class Health(BaseModel):

@@ -28,6 +28,15 @@ SELECT name FROM unnest(ARRAY['audit_logs', 'spend_logs']) AS parent,
     concat(parent, '_', to_char(moment.at AT TIME ZONE 'UTC', 'YYYYMM')) AS name
 WHERE to_regclass(name) IS NULL LIMIT 1
 """
+AUDIT_TROUBLE = """
+SELECT coalesce(
+    (SELECT 'tampered with' FROM (
+        SELECT result FROM audit_tasks WHERE kind = 'verify' AND state = 'done' ORDER BY finished_at DESC LIMIT 1
+    ) last WHERE NOT (result ->> 'intact')::boolean),
+    (SELECT 'checkpoints are not shipped' FROM audit_shipments
+    WHERE failing_since < now() - interval '15 minutes' LIMIT 1)
+) AS trouble
+"""
 BOOTSTRAP_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-bootstrap', 0))"
 
 IDEMPOTENCY_LOCK = """
@@ -68,14 +77,16 @@ async def spend_rejects(conn: Connection) -> int:
 
 
 async def upkeep(conn: Connection) -> dict[str, str]:
-    """State of background jobs, of the partitions that are needed soon, and of archiving."""
+    """State of background jobs, of the partitions that are needed soon, of archiving and of the audit trail's proof."""
     missing = await (await conn.execute(PARTITIONS_MISSING)).fetchone()
     unarchived = await (await conn.execute(ARCHIVES_FAILED)).fetchone()
+    audit = await (await conn.execute(AUDIT_TROUBLE)).fetchone()
     failures = await jobs.failed(conn)
     return {
         "jobs": ", ".join(f"{task} failed {_times(count)}" for task, count in failures.items()) or "ok",
         "partitions": f"{missing['name']} is missing" if missing else "ok",
         "archives": f"{unarchived['month']} failed" if unarchived else "ok",
+        "audit": (audit and audit["trouble"]) or "ok",
     }
 
 

@@ -19,7 +19,7 @@ SECONDS: Final = 1.5
 """After which a page comes with what was found by then: a search through everything takes many pages."""
 
 
-FIRST_STRETCH: Final = 2_000
+FIRST_STRETCH: Final = 500
 LAST_STRETCH: Final = 32_000
 
 
@@ -104,7 +104,7 @@ class _Hot:
                 self._leader, self._led = await self._store.leader(self._wanted), True
             found = await self._store.stretch(self._wanted, self._leader, self._stretch, self._before)
             rows, self._frontier = found
-            self._stretch = min(2 * self._stretch, LAST_STRETCH)
+            self._stretch = min(4 * self._stretch, LAST_STRETCH)
         else:
             rows = await self._store.page(self._wanted, self._size, self._before)
             self._frontier = (rows[-1].timestamp, rows[-1].id) if len(rows) == self._size else None

@@ -14,11 +14,7 @@ from scutum_server.infra.db import Connection
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.store import Store
 
-APPEND = """
-SELECT audit_append(%(id)s, %(org_id)s, %(actor_id)s, %(actor_kind)s, %(actor_email)s, %(ip)s::inet, %(action)s,
-    %(resource_type)s, %(resource_id)s, %(diff)s, %(request_id)s, %(outcome)s, %(source)s)
-"""
-APPEND_ALL: Final = "SELECT audit_append_all(%(org_id)s, %(entries)s)"
+APPEND: Final = "SELECT audit_append_all(%(org_id)s, %(entries)s)"
 SELECT: Final[LiteralString] = """
 SELECT timestamp, id, org_id, seq, actor_id, actor_kind, actor_email, host(ip) AS ip, action, resource_type,
     resource_id, diff, request_id, outcome, source
@@ -64,15 +60,13 @@ class AuditStore(Store):
     def __init__(self, conn: Connection, scope: str | None = None) -> None:
         super().__init__(conn, scope)
 
-    async def append(self, entry: AuditEntry) -> None:
-        """Locks the head of the org's chain until the transaction ends, so it comes last in it."""
-        fields = msgspec.structs.asdict(entry)
-        await self._conn.execute(APPEND, fields | {"id": new_id("aud"), "diff": Jsonb(entry.diff)})
+    async def append(self, org_id: str, entries: Sequence[AuditEntry]) -> None:
+        """Locks the end of the org's chain until the transaction ends, so it comes last in it.
 
-    async def append_all(self, org_id: str, entries: Sequence[AuditEntry]) -> None:
-        """Many of one org in one go: one at a time takes time with the square of their number in one transaction."""
+        In one go: one at a time would take time with the square of their number in one transaction.
+        """
         told = [msgspec.structs.asdict(entry) | {"id": new_id("aud")} for entry in entries]
-        await self._conn.execute(APPEND_ALL, {"org_id": org_id, "entries": Jsonb(told)})
+        await self._conn.execute(APPEND, {"org_id": org_id, "entries": Jsonb(told)})
 
     async def page(self, wanted: Filter, limit: int, before: Place | None) -> list[AuditRow]:
         """Newest first, starting after the row `before`: for one condition at most, which has an index of its own."""

@@ -47,7 +47,7 @@ async def test_health_tells_each_part(admin: Admin, redis_settings: RedisSetting
     assert (status, body["status"]) == (200, "degraded")
     assert body["checks"] == {
         "database": "ok", "redis": "ok", "worker": "no heartbeat", "traces": "unknown", "spend_rejects": "ok",
-        "jobs": "ok", "partitions": "ok", "archives": "ok",
+        "jobs": "ok", "partitions": "ok", "archives": "ok", "audit": "ok",
     }  # fmt: skip
     assert body["schema"]["current"] == body["schema"]["expected"]
     beat(redis_settings)

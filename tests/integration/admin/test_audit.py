@@ -112,7 +112,7 @@ async def test_the_change_and_its_row_stand_or_fall_together(admin: Admin, postg
     )
     tables = {table: admin.sql(f"SELECT * FROM {table} ORDER BY 1") for table in counted}
     with psycopg.connect(**postgres.superuser(admin.database.dbname).conninfo(), autocommit=True) as conn:
-        conn.execute("REVOKE EXECUTE ON FUNCTION audit_append FROM scutum_app")
+        conn.execute("REVOKE EXECUTE ON FUNCTION audit_append, audit_append_all FROM scutum_app")
     attempts = [
         ("POST", "/teams", {"name": "x"}), ("POST", "/keys", {"name": "x"}), ("PATCH", "/keys/ci", {"owner": "o"}),
         ("POST", "/keys/ci/rotate", {}), ("POST", "/keys/ci/revoke", None), ("DELETE", "/providers/p", None),
@@ -156,3 +156,21 @@ async def test_the_chain_holds_under_concurrent_changes(admin: Admin) -> None:
             assert (row["seq"], row["prev_hash"]) == (number + 1, previous)
             previous = hashlib.sha256(previous + row["canonical"].encode()).digest()
             assert row["hash"] == previous
+
+
+async def test_health_tells_of_a_trail_that_is_not_proven(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scutum_server.admin.health.FRESH_S", 0.0)
+
+    async def said() -> str:
+        return (await admin.http.get("/health")).json()["checks"]["audit"]
+
+    assert await said() == "ok"
+    admin.sql("INSERT INTO audit_shipments (target, through, error, failing_since) VALUES ('s3://x', 0, 'no', now() - interval '1 hour')")
+    assert await said() == "checkpoints are not shipped"
+    admin.sql("UPDATE audit_shipments SET failing_since = NULL")
+    for state in ("false", "true"):
+        admin.sql(
+            "INSERT INTO audit_tasks (id, kind, state, result, finished_at) "
+            "VALUES (%s, 'verify', 'done', jsonb_build_object('intact', %s::boolean), clock_timestamp())", f"aut_{state}", state,
+        )  # fmt: skip
+        assert await said() == {"false": "tampered with", "true": "ok"}[state]

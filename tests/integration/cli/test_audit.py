@@ -38,6 +38,8 @@ def test_what_was_done_is_found_by_whatever_is_known_of_it(cli: Cli, team: str) 
                   ["--outcome", "success"], ["--text", team.upper()], ["--since", "1h"], ["--org", "default"]):  # fmt: skip
         rows = cli.ok("audit", "query", *flags, "--resource", team_id, "-o", "json").json["items"]
         assert [row["diff"]["after"]["name"] for row in rows] == [team], flags
+    assert cli.ok("audit", "query", "--resource", team_id, "--count", "-o", "json").json == {"count": 1}
+    assert cli("audit", "query", "--text", team, "--count").code == 2
     nothing = cli.ok("audit", "query", "--actor", "nobody")
     assert (nothing.out, nothing.err) == ("", "Nothing like that was done.\n")
     shown = cli.ok("audit", "query", "--resource", team_id, "--columns", "change,ip", "-o", "csv").out
