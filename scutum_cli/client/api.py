@@ -221,8 +221,9 @@ class Api:
     def license(self) -> types.License:
         return cast("types.License", self.client.public(f"{V1}/license"))
 
-    def activate_license(self, body: types.LicenseActivate) -> types.License:
-        return cast("types.License", self.client.post(f"{V1}/license/activate", body))
+    def activate_license(self, body: types.LicenseActivate, *, dry_run: bool = False) -> types.License:
+        asked = {"dry_run": "true"} if dry_run else None
+        return cast("types.License", self.client.post(f"{V1}/license/activate", body, asked))
 
     def license_history(self, limit: int | None = None) -> Page[types.LicenseActivation]:
         return cast("Page[types.LicenseActivation]", self._list("license/history", limit))

@@ -26,6 +26,8 @@ app = typer.Typer(
 _SECRET_WORDS = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 PATIENCE_SECONDS = 600.0
 MAX_FILE = 32 * 2**20
+MOST_SHOWN = 100
+"""Objects that are shown before it is asked whether to apply them."""
 File = Annotated[str, typer.Argument(metavar="FILE", help="The file; - for standard input.")]
 Prune = Annotated[
     bool, typer.Option("--prune", help="Also delete what the sections of the file do not have; keys are revoked.")
@@ -136,7 +138,10 @@ def apply(
     order["secrets"] = _secrets(plan, Path(file).parent)
     shown = output.style.format == "table"
     if shown:
-        _show(plan["changes"])
+        _show(plan["changes"][:MOST_SHOWN])
+        more = len(plan["changes"]) - MOST_SHOWN
+        if more > 0:
+            output.say(f"… and {more:,} more: scutum config diff shows all of them.")
     if plan["changes"] and not dry_run:
         output.confirm(f"Apply this ({plans.summary(plan)})?", yes=yes)
     made = server.apply_config(order, dry_run=dry_run)
@@ -175,9 +180,9 @@ def drift(
         _show(found["changes"])
         when = f"the file applied {age(found['applied_at'], present.face())} by {found['applied_by']}"
         if found["changes"]:
-            output.say(
-                f"{plural(len(found['changes']), 'object')} differ from {when}; to bring it back, apply it again."
-            )
+            count = len(found["changes"])
+            verb = "differs" if count == 1 else "differ"
+            output.say(f"{plural(count, 'object')} {verb} from {when}; to bring it back, apply it again.")
         else:
             output.say(f"As {when} has it.")
     raise typer.Exit(errors.FINDINGS if found["changes"] else errors.OK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,7 @@ from scutum_cli.commands import present
 from scutum_cli.errors import CliError
 from scutum_cli.options import DryRun, examples, listing
 from scutum_cli.render import licenses
-
-if TYPE_CHECKING:
-    from scutum_cli.client.types import License
+from scutum_cli.render.text import plural
 
 app = typer.Typer(
     help="What this install is licensed for. Traffic never depends on it.",
@@ -55,17 +53,18 @@ def activate(
 ) -> None:
     """Put a licence in force at once, without a restart; the one before stays in the history."""
     token = _read(file)
-    if dry_run:
-        _preview(token)
-        return
     try:
-        found = api.connect().activate_license({"license_key": token})
+        found = api.connect().activate_license({"license_key": token}, dry_run=dry_run)
     except CliError as error:
         if error.code.startswith("license_"):
             error.message = f"The licence is refused. {error.message}"
             error.exit_code = errors.REFUSED
         raise
-    output.changed(found, f"The {found['tier']} licence of {found['company']} is in force: {_lasts(found)}.")
+    left = plural(found["days_remaining"] or 0, "day")
+    if dry_run:
+        output.preview(f"activate the {found['tier']} licence of {found['company']}: {left} left", found)
+        return
+    output.changed(found, f"The {found['tier']} licence of {found['company']} is in force: {left} left.")
 
 
 @app.command(epilog=examples("scutum license history", "scutum license history --columns tier,license_id,issuer"))
@@ -180,11 +179,6 @@ def issue(
         output.emit_object({"license_key": token, **content})
 
 
-def _lasts(found: License) -> str:
-    left = found["days_remaining"] or 0
-    return f"1 day left, {licenses.features(found)}" if left == 1 else f"{left} days left, {licenses.features(found)}"
-
-
 def _read(file: str) -> str:
     try:
         text = sys.stdin.read(MAX_FILE + 1) if file == "-" else _text(Path(file))
@@ -202,21 +196,6 @@ def _read(file: str) -> str:
 def _text(file: Path) -> str:
     with file.open(encoding="utf-8") as content:
         return content.read(MAX_FILE + 1)
-
-
-def _preview(token: str) -> None:
-    import datetime as dt
-
-    from scutum_cli.host import authority as issuer
-    from scutum_cli.render.text import clock
-
-    said = issuer.peek(token)
-    try:
-        end = dt.datetime.fromtimestamp(int(said["exp"]), dt.UTC).isoformat()
-        words = f"a {said['tier']} licence of {said['company']}, until {clock(end, present.face())}"
-    except (KeyError, ValueError, TypeError, OverflowError):
-        words = "a licence"
-    output.preview(f"have the server verify and activate {words}")
 
 
 def _directory(option: str | None) -> Path:

@@ -34,6 +34,7 @@ def status(home: options.Home = None) -> None:
 
 def _show(seen: Overview) -> None:
     from scutum_cli.host import words
+    from scutum_cli.render import licenses
     from scutum_cli.render.text import money, plural
 
     output.emit_text(f"{output.paint(seen.word, _COLORS[seen.word])}   Scutum {seen.version or '?'} in {seen.home}")
@@ -55,6 +56,8 @@ def _show(seen: Overview) -> None:
             f"  today   {plural(seen.today.get('requests') or 0, 'request')}{failed},"
             f" {money(seen.today.get('cost_usd') or '0')}"
         )
+    if seen.license is not None:
+        output.emit_text(f"  licence {licenses.words(seen.license)}")
     for finding in seen.findings:
         output.emit_text(f"  {output.paint('!', 'yellow')} {finding}")
     if seen.hints:

@@ -158,19 +158,6 @@ def sign(directory: Path, claims: Mapping[str, Any], days: int) -> tuple[str, di
     return f"{message}.{_encoded(private.sign(message.encode()))}", content
 
 
-def peek(token: str) -> dict[str, Any]:
-    """What a licence says of itself, believed or not; CliError when it cannot be read at all."""
-    parts = "".join(token.split()).split(".")
-    try:
-        raw = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        found = json.loads(raw)
-    except (IndexError, ValueError):
-        found = None
-    if not isinstance(found, dict) or len(parts) != 3:
-        raise CliError("This is no whole licence.", code="license_malformed", hint="copy all of it and try again")
-    return found
-
-
 def identifier(company: str) -> str:
     """A name for the customer that is plain enough to be an id."""
     return re.sub(r"[^a-z0-9]+", "-", company.lower()).strip("-") or "customer"

@@ -32,6 +32,8 @@ class Overview:
     today: dict[str, Any] | None
     findings: list[str]
     hints: list[str]
+    license: dict[str, Any] | None = None
+    """What the install is licensed for, if the admin told."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -43,6 +45,7 @@ class Overview:
             "schema": self.schema or None,
             "services": [service.as_json() for service in self.services],
             "today": self.today,
+            "license": self.license,
             "findings": self.findings,
             "next": self.hints,
         }
@@ -59,7 +62,7 @@ def look(layout: Layout) -> Overview:
         word = DOWN
     else:
         word = DEGRADED if found else HEALTHY
-    today = _today(layout, host) if admin.ok else None
+    today, licence = _told(layout, host) if admin.ok else (None, None)
     return Overview(
         word=word,
         home=str(layout.home),
@@ -71,6 +74,7 @@ def look(layout: Layout) -> Overview:
         today=today,
         findings=[finding.text for finding in found],
         hints=_hints(layout, found, today),
+        license=licence,
     )
 
 
@@ -94,8 +98,8 @@ def _aim(layout: Layout) -> str:
     return f" --context {name}" if name else ""
 
 
-def _today(layout: Layout, host: config.HostConfig) -> dict[str, Any] | None:
-    """Requests and cost since local midnight; None when this user has no way to ask."""
+def _told(layout: Layout, host: config.HostConfig) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Requests and cost since local midnight, None when this user has no way to ask; and the licence."""
     try:
         known = first_answer.context_of(layout.home)
     except CliError as error:
@@ -105,10 +109,17 @@ def _today(layout: Layout, host: config.HostConfig) -> dict[str, Any] | None:
     midnight = dt.datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
     client = AdminClient(context, seconds=_ADMIN_SECONDS)
     try:
+        licence = _object(client.public("/api/v1/license"))
+    except CliError:
+        licence = None
+    try:
         answer = client.get("/api/v1/usage", {"by": "model", "since": midnight.isoformat()})
     except CliError:
-        return None
+        return None, licence
     finally:
         client.close()
-    total = answer.get("total") if isinstance(answer, dict) else None
-    return total if isinstance(total, dict) else None
+    return _object(answer.get("total") if isinstance(answer, dict) else None), licence
+
+
+def _object(found: Any) -> dict[str, Any] | None:
+    return found if isinstance(found, dict) else None

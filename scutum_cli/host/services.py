@@ -19,6 +19,8 @@ PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
 )  # fmt: skip
 PROXY_SOCKET = "proxy"
+_LICENSED = frozenset({"admin", "worker"})
+"""Who looks at the licence: never the data plane."""
 _UPSTREAM = ("UPSTREAM_PROXY", "UPSTREAM_NO_PROXY")
 _SAMPLING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG")
 _OBJECTS = (
@@ -97,7 +99,8 @@ def environment(
     env.update(SCUTUM_HOME=str(layout.home), SCUTUM_SERVICE=service.name, HOME=str(layout.run))
     if not service.is_ours:
         return env
-    env["SCUTUM_LICENSE_TRUST"] = str(layout.license_trust)
+    if service.name in _LICENSED:
+        env["SCUTUM_LICENSE_TRUST"] = str(layout.license_trust)
     env["SCUTUM_ARCHIVE_URL"] = layout.archives.as_uri()
     # What an operator adds to config/.env reaches the servers; a secret only those that use it.
     env.update(

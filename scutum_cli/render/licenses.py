@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from scutum_cli.render.columns import Column
 from scutum_cli.render.text import NOTHING, Face, age, plural, when
@@ -25,6 +26,15 @@ def state(item: License) -> str:
     if item["expired"]:
         return "expired"
     return "in force" if item["valid"] else "not valid"
+
+
+def words(item: Mapping[str, Any]) -> str:
+    """`business, 10 days left`: the licence in one look."""
+    if not item.get("present"):
+        return "none"
+    if not item.get("valid"):
+        return f"{item['tier']}, expired" if item.get("expired") else "not valid"
+    return f"{item.get('tier')}, {plural(int(item.get('days_remaining') or 0), 'day')} left"
 
 
 def reminder(item: License) -> str | None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Colour = Literal["green", "yellow", "red", "dim"]
 _MARKS: dict[str, tuple[str, Colour]] = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red")}
-_WIDTH = 60
+_WIDTH = 72
 
 
 def lines(changes: Sequence[ConfigChange]) -> Iterator[tuple[str, Colour]]:

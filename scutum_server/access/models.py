@@ -159,3 +159,10 @@ class TooManyAttemptsError(ScutumError):
     def __init__(self, detail: str, *, retry_after: int, hint: str | None = None) -> None:
         super().__init__(detail, hint=hint)
         self.retry_after = retry_after
+
+
+class SeatsTaken(ScutumError):
+    """The licence has a number of those who administer the install."""
+
+    code = "too_many_admins"
+    status = 402

@@ -26,6 +26,7 @@ from scutum_server.access.models import (
     UserNotFound,
     above,
 )
+from scutum_server.access.seats import Licence, Seats
 from scutum_server.access.sessions.store import SessionStore
 from scutum_server.access.store import AccessStore
 from scutum_server.infra import crypto, refs
@@ -83,8 +84,11 @@ class Bounds:
 
 
 class UserService:
-    def __init__(self, store: AccessStore, sessions: SessionStore, changes: Changes, holder: Principal) -> None:
+    def __init__(
+        self, store: AccessStore, sessions: SessionStore, changes: Changes, holder: Principal, licence: Licence
+    ) -> None:
         self._store = store
+        self._seats = Seats(store, licence)
         self._sessions = sessions
         self._changes = changes
         self._holder = holder
@@ -119,6 +123,7 @@ class UserService:
         if not created:
             raise NameTaken("Somebody has this address of mail already.", param="email")
         user = await self.get(user_id)
+        await self._seats.check(user)
         self._changes.note("user.create", "user", user.id, org_id=user.org_id, after=_told(user))
         return user
 
@@ -138,6 +143,7 @@ class UserService:
         if _owns(before) and not (_owns(after) and after.org_id == before.org_id):
             await self._keep_an_owner(before)
         if after != before:
+            await self._seats.check(after, before)
             await self._store.update_user(after)
             shown = await self.get(before.id)
             self._changes.note(
@@ -214,15 +220,22 @@ class ServiceAccountService:
 
     async def create(self, fields: Mapping[str, Any]) -> IssuedAccount:
         """Its token is in the answer only."""
-        name, account_id, plaintext = _name(fields["name"]), new_id("sa"), crypto.new_key(TOKEN_PREFIX)
+        plaintext = crypto.new_key(TOKEN_PREFIX)
+        account = await self._insert(fields, crypto.key_hash(plaintext), _hint(plaintext), self._expiry(fields))
+        return IssuedAccount(account, plaintext)
+
+    async def _insert(
+        self, fields: Mapping[str, Any], digest: bytes, hint: str, expires_at: dt.datetime | None
+    ) -> ServiceAccount:
+        name, account_id = _name(fields["name"]), new_id("sa")
         created = await self._store.insert_service_account(
             id=account_id,
             org_id=await self._bounds.org(fields.get("org")),
             name=name,
             role=self._bounds.role(fields["role"]),
-            hash=crypto.key_hash(plaintext),
-            hint=_hint(plaintext),
-            expires_at=self._expiry(fields),
+            hash=digest,
+            hint=hint,
+            expires_at=expires_at,
         )
         if not created:
             raise NameTaken(
@@ -230,7 +243,7 @@ class ServiceAccountService:
             )
         account = await self.get(account_id)
         self._note("create", after=account)
-        return IssuedAccount(account, plaintext)
+        return account
 
     async def update(self, ref: str, fields: Mapping[str, Any]) -> ServiceAccount:
         before = await self._live(ref)

@@ -67,6 +67,13 @@ OWNERS_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-owners ' ||
 OWNERS = """
 SELECT id FROM users WHERE role = 'owner' AND disabled_at IS NULL AND org_id IS NOT DISTINCT FROM %(org_id)s
 """
+ADMINISTRATORS: Final = """
+SELECT id FROM users WHERE role IN ('owner', 'admin') AND disabled_at IS NULL
+"""
+ADMINISTRATORS_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('scutum-administrators', 0))"
+KNOWS_HASH: Final = """
+SELECT EXISTS (SELECT FROM service_accounts WHERE hash = %(hash)s OR previous_hash = %(hash)s) AS found
+"""
 _ACCOUNT: Final = """a.id, a.name, a.role, o.name AS org, a.org_id, a.hint, a.expires_at, a.revoked_at, a.last_login_at,
     CASE WHEN a.revoked_at IS NOT NULL THEN 'revoked' WHEN a.expires_at <= now() THEN 'expired' ELSE 'active' END
         AS state,
@@ -173,6 +180,14 @@ class AccessStore(Store):
         """Who owns the org (None: the install) and is not disabled; nobody else counts until the transaction ends."""
         await self._conn.execute(OWNERS_LOCK, {"org_id": org_id})
         return [row["id"] for row in await self._rows(OWNERS, {"org_id": org_id})]
+
+    async def administrators(self) -> list[str]:
+        """Who administers anything in this install; one at a time counts them, until the transaction ends."""
+        await self._conn.execute(ADMINISTRATORS_LOCK)
+        return [row["id"] for row in await self._rows(ADMINISTRATORS, {})]
+
+    async def knows_hash(self, digest: bytes) -> bool:
+        return bool((await self._rows(KNOWS_HASH, {"hash": digest}))[0]["found"])
 
     async def service_accounts(self, ask: Ask) -> Page[ServiceAccount]:
         return await self._page(SERVICE_ACCOUNTS, ask, lambda row: ServiceAccount(**row))

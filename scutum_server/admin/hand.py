@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from scutum_server.access.adoption import AdoptingAccounts
+from scutum_server.access.service import UserService
 from scutum_server.admin.changes import Changes
 from scutum_server.declarative.form import DEFAULT_ORG, SECTIONS
 from scutum_server.declarative.models import Change, Fault, Identity, InvalidFile, Plan, State
@@ -40,7 +42,15 @@ SETTINGS: Final = {key: known.default for key, known in KNOWN.items()}
 class Hand:
     """Works inside the connection's transaction; what it changes is noted in `changes`."""
 
-    def __init__(self, conn: Connection, box: SecretBox, changes: Changes, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        box: SecretBox,
+        changes: Changes,
+        clock: Callable[[], dt.datetime],
+        accounts: tuple[UserService, AdoptingAccounts],
+    ) -> None:
+        self._users, self._service_accounts = accounts
         store, orgs, limits = GatewayStore(conn), OrgStore(conn), LimitStore(conn)
         self._box = box
         self._changes = changes
@@ -215,10 +225,8 @@ class Hand:
         digest, hint = fields.pop("sha256", None), fields.pop("hint", None)
         if digest is not None:
             await self._adoption.rehash(await self._keys.get(key_id), digest, hint)
-        if fields.get("expires_at"):
-            fields["expires_at"] = dt.datetime.fromisoformat(fields["expires_at"])
         if fields:
-            await self._keys.update(key_id, fields)
+            await self._keys.update(key_id, _times(fields))
 
     async def revoke_key(self, change: Change) -> None:
         await self._keys.revoke(self._own(change))
@@ -262,6 +270,39 @@ class Hand:
     async def delete_budget(self, change: Change) -> None:
         await self._budgets.delete(self._own(change))
 
+    async def create_user(self, change: Change) -> None:
+        fields = _new(change)
+        fields["org"] = self._id("orgs", fields["org"]) if fields.get("org") else None
+        disabled = fields.pop("disabled", False)
+        made = await self._users.create(fields | {"email": change.identity[0]}, None)
+        if disabled:
+            await self._users.update(made.id, {"disabled": True}, None)
+
+    async def update_user(self, change: Change) -> None:
+        fields = _new(change)
+        if "org" in fields:
+            fields["org"] = self._id("orgs", fields["org"]) if fields["org"] else None
+        await self._users.update(self._own(change), fields, None)
+
+    async def delete_user(self, change: Change) -> None:
+        await self._users.delete(self._own(change))
+
+    async def create_service_account(self, change: Change) -> None:
+        org, name = change.identity
+        fields = _times(_new(change)) | {"name": name, "org": self._id("orgs", org) if org else None}
+        await self._service_accounts.adopt(fields, bytes.fromhex(fields["sha256"]), fields.get("hint"))
+
+    async def update_service_account(self, change: Change) -> None:
+        fields = _times(_new(change))
+        digest, hint = fields.pop("sha256", None), fields.pop("hint", None)
+        if digest is not None:
+            await self._service_accounts.rehash(self._own(change), bytes.fromhex(digest), hint)
+        if fields:
+            await self._service_accounts.update(self._own(change), fields)
+
+    async def revoke_service_account(self, change: Change) -> None:
+        await self._service_accounts.revoke(self._own(change))
+
     async def put_setting(self, change: Change) -> None:
         await self._settings.put(change.identity[0], _new(change)["value"])
 
@@ -296,6 +337,12 @@ _ACTS: Final[dict[tuple[str, str], Act]] = {
     ("budgets", "create"): Hand.create_budget,
     ("budgets", "update"): Hand.update_budget,
     ("budgets", "delete"): Hand.delete_budget,
+    ("users", "create"): Hand.create_user,
+    ("users", "update"): Hand.update_user,
+    ("users", "delete"): Hand.delete_user,
+    ("service_accounts", "create"): Hand.create_service_account,
+    ("service_accounts", "update"): Hand.update_service_account,
+    ("service_accounts", "delete"): Hand.revoke_service_account,
     ("settings", "create"): Hand.put_setting,
     ("settings", "update"): Hand.put_setting,
     ("settings", "delete"): Hand.reset_setting,
@@ -305,6 +352,11 @@ _ACTS: Final[dict[tuple[str, str], Act]] = {
 def _new(change: Change) -> Fields:
     """What the object is to have, field by field."""
     return {name: after for name, (_, after) in change.fields.items()}
+
+
+def _times(fields: Fields) -> Fields:
+    expires = fields.get("expires_at")
+    return fields | {"expires_at": dt.datetime.fromisoformat(expires)} if expires else fields
 
 
 def _alias_fields(alias: Any) -> Fields:

@@ -51,7 +51,7 @@ PERMISSIONS: dict[str, Permission] = {
     "usage.read": Permission(_ALL),
     "audit.read": Permission(_REVIEWERS),
     "audit.keys": Permission(_ADMINS, install=True),
-    "config.read": Permission(_ALL, install=True),
+    "config.read": Permission(_REVIEWERS, install=True),
     "config.write": Permission(_ADMINS, install=True),
     "archives.read": Permission(_REVIEWERS, install=True),
     "archives.run": Permission(_RUNNERS, install=True),

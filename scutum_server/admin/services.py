@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
-from scutum_server.access.service import ServiceAccountService, UserService
+from scutum_server.access.adoption import AdoptingAccounts
+from scutum_server.access.service import UserService
 from scutum_server.access.sessions.store import SessionStore
 from scutum_server.access.sso.service import SsoService
 from scutum_server.access.sso.store import SsoStore
@@ -62,17 +63,16 @@ class Services:
         gateway, orgs = GatewayStore(conn, scope), OrgStore(conn, scope)
         self.licences = LicenceService(LicenceStore(conn), changes, trust, clock, changes.actor_id)
         self.settings = SettingService(gateway, changes)
-        self.declarative = DeclarativeService(
-            DeclarativeStore(conn), changes, Hand(conn, box, changes, clock), SETTINGS, changes.actor_id
-        )
         self.orgs = OrgService(orgs, changes, scope)
         self.units = UnitService(orgs, self.orgs, changes)
         self.teams = TeamService(orgs, self.orgs, self.units, changes)
         self.keys = KeyService(IdentityStore(conn, scope), self.teams, changes, self.settings, clock)
         access, holder = AccessStore(conn, scope), changes.context.holder
-        self.users = UserService(access, SessionStore(conn), changes, holder)
-        self.sso = SsoService(SsoStore(conn), access, changes, box, holder)
-        self.service_accounts = ServiceAccountService(access, changes, clock, holder)
+        self.users = UserService(access, SessionStore(conn), changes, holder, self.licences)
+        self.sso = SsoService(SsoStore(conn), access, changes, box, holder, self.licences)
+        self.service_accounts = AdoptingAccounts(access, changes, clock, holder)
+        hand = Hand(conn, box, changes, clock, (self.users, self.service_accounts))
+        self.declarative = DeclarativeService(DeclarativeStore(conn), changes, hand, SETTINGS, changes.actor_id)
         self.providers = ProviderService(gateway, box, changes)
         self.models = ModelService(gateway, changes)
         self.aliases = AliasService(gateway, changes)

@@ -133,14 +133,15 @@ class _Reader:
         for key in section.identity:
             value = self._value(Field(kind="text"), f"{where}.{key}", node.pairs.get(key))
             if value is not None:
-                found[key] = names.canonical(value)
+                # An address of mail is the same in capitals.
+                found[key] = names.canonical(value).lower() if key == "email" else names.canonical(value)
         if section.scopes is not None:
             self._scope(section, where, node, found)
         elif section.org:
             found.setdefault("org", DEFAULT_ORG)
         if section.scopes is None:
             for key in section.identity:
-                if key not in found:
+                if key not in found and not (section.anywhere and key == "org"):
                     self._fault(f"{where}.{key}", "is missing", node.place)
         if len(self._faults) > before:
             return None

@@ -33,10 +33,13 @@ class Section(Struct, frozen=True, kw_only=True):
     scopes: dict[str, tuple[str, ...]] | None = None
     org: bool = False
     """Whether `org` may be left out for the org `default`."""
+    anywhere: bool = False
+    """Whether `org` may be left out for the whole install."""
 
 
 _RATE: Final = Field(kind="number", low=1, high=10**12)
 _ON_FAILURE: Final = Field(kind="text", default="closed", choices=("open", "closed"))
+_ROLE: Final = Field(kind="text", required=True, choices=("owner", "admin", "operator", "approver", "viewer"))
 _MS: Final = Field(kind="number", low=1, high=3_600_000)
 
 LIMIT_SCOPES: Final = {
@@ -128,6 +131,27 @@ SECTIONS: Final[dict[str, Section]] = {
             "soft_percent": Field(kind="number", default=80, low=1, high=100),
             "output_tokens": Field(kind="number", default=4096, low=16, high=10**7),
             "on_failure": _ON_FAILURE,
+        },
+    ),
+    "users": Section(
+        noun="user",
+        identity=("email",),
+        fields={
+            "role": _ROLE,
+            "org": Field(kind="text"),
+            "name": Field(kind="text"),
+            "disabled": Field(kind="flag", default=False),
+        },
+    ),
+    "service_accounts": Section(
+        noun="service account",
+        identity=("org", "name"),
+        anywhere=True,
+        fields={
+            "role": _ROLE,
+            "sha256": Field(kind="hash", required=True),
+            "hint": Field(kind="text", keeps=True),
+            "expires_at": Field(kind="time"),
         },
     ),
     "settings": Section(noun="setting", identity=("key",), fields={"value": Field(kind="any", required=True)}),

@@ -157,6 +157,12 @@ def _references(name: str, item: Item) -> Iterator[tuple[str, Identity, str]]:
         yield "orgs", identity[:1], "org"
         if item.fields.get("unit"):
             yield "units", (identity[0], item.fields["unit"]), "unit"
+    elif name == "users":
+        if item.fields.get("org"):
+            yield "orgs", (item.fields["org"],), "org"
+    elif name == "service_accounts":
+        if identity[0]:
+            yield "orgs", identity[:1], "org"
     elif name == "keys":
         yield "teams", identity[:2], "team"
     elif name == "models":

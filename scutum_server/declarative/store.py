@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, LiteralString
 
 import msgspec
+from msgspec import Struct
 
 from scutum_server.declarative.document import dollars, instant
 from scutum_server.declarative.form import BUDGET_SCOPES, LIMIT_SCOPES, without_defaults
@@ -52,6 +53,15 @@ FROM budgets b LEFT JOIN units u ON u.id = b.unit_id LEFT JOIN api_keys k ON k.i
     LEFT JOIN orgs o ON o.id = coalesce(u.org_id, t.org_id, b.org_id)
 WHERE k.revoked_at IS NULL
 """
+USERS: Final = """
+SELECT u.id, u.email_key AS email, u.name, u.role, o.name AS org, u.disabled_at IS NOT NULL AS disabled
+FROM users u LEFT JOIN orgs o ON o.id = u.org_id
+"""
+SERVICE_ACCOUNTS: Final = """
+SELECT a.id, coalesce(o.name, '') AS org, a.name, a.role, encode(a.hash, 'hex') AS sha256, a.hint, a.expires_at
+FROM service_accounts a LEFT JOIN orgs o ON o.id = a.org_id
+WHERE a.revoked_at IS NULL
+"""
 SETTINGS: Final = "SELECT key AS id, key, value FROM settings"
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('scutum-config-apply', 0)) AS got"
 REFER: Final = """
@@ -60,6 +70,7 @@ ON CONFLICT (provider_id) DO UPDATE SET reference = excluded.reference
 """
 APPLIED: Final = """
 SELECT sha256, pruned, objects, applied_at, applied_by, drifted_since, checked_at FROM config_applied
+WHERE objects > 0
 """
 CONTENT: Final = "SELECT content FROM config_applied"
 REMEMBER: Final = """
@@ -68,12 +79,13 @@ VALUES (%(content)s, %(sha256)s, %(pruned)s, %(objects)s, %(applied_by)s)
 ON CONFLICT (singleton) DO UPDATE SET content = excluded.content, sha256 = excluded.sha256, pruned = excluded.pruned,
     objects = excluded.objects, applied_by = excluded.applied_by, applied_at = now()
 """
-FORGET: Final = "DELETE FROM config_applied"
+# The row stays until the worker has told that there is no drift any more.
+FORGET: Final = "UPDATE config_applied SET content = '{}', objects = 0, pruned = false"
 DRIFTED: Final = """
 UPDATE config_applied SET checked_at = now(),
     drifted_since = CASE WHEN %(drifted)s THEN coalesce(drifted_since, now()) END
 """
-LOCK_APPLIED: Final = "SELECT drifted_since FROM config_applied FOR UPDATE"
+LOCK_APPLIED: Final = "SELECT sha256, pruned, drifted_since FROM config_applied FOR UPDATE"
 MARK: Final = "SELECT coalesce(sum(seq), 0)::text AS mark FROM audit_heads"
 
 DEFAULT_URLS: Final = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
@@ -84,6 +96,14 @@ _SECTIONS: Final = msgspec.json.Decoder()
 def usual_reference(provider: str) -> str:
     """Where a provider's key is looked for when nobody has said it: `env:OPENAI_API_KEY`."""
     return "env:" + "".join(letter if letter.isalnum() else "_" for letter in provider).upper() + "_API_KEY"
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """A file whose state is to hold; that of one that was forgotten is empty."""
+
+    sha256: str
+    pruned: bool
+    drifted_since: dt.datetime | None
 
 
 class DeclarativeStore(Store):
@@ -101,6 +121,9 @@ class DeclarativeStore(Store):
         state["keys"] = await self._read("keys", KEYS, lambda row: (row["org"], row["team"], row["name"]))
         state["limits"] = await self._read("limits", LIMITS, _limit_identity)
         state["budgets"] = await self._read("budgets", BUDGETS, _budget_identity)
+        state["users"] = await self._read("users", USERS, lambda row: (row["email"],))
+        accounts = await self._read("service_accounts", SERVICE_ACCOUNTS, lambda row: (row["org"], row["name"]))
+        state["service_accounts"] = accounts
         stored = await self._rows(SETTINGS, {})
         state["settings"] = {
             (row["key"],): Live(id=row["key"], fields={"value": row["value"]})
@@ -143,10 +166,10 @@ class DeclarativeStore(Store):
     async def forget(self) -> None:
         await self._conn.execute(FORGET)
 
-    async def lock_applied(self) -> tuple[bool, dt.datetime | None]:
-        """Whether a file was applied, and since when there is drift; nobody else looks meanwhile."""
+    async def lock_applied(self) -> Held | None:
+        """What the worker compares with, None when no file was ever applied; nobody else looks meanwhile."""
         rows = await self._rows(LOCK_APPLIED, {})
-        return (True, rows[0]["drifted_since"]) if rows else (False, None)
+        return Held(**rows[0]) if rows else None
 
     async def note_drift(self, *, drifted: bool) -> None:
         await self._conn.execute(DRIFTED, {"drifted": drifted})
@@ -219,4 +242,11 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "amount_usd": dollars(Decimal(row["amount_nano_usd"]) / 10**9)}
 
 
-_TIDY: Final = {"providers": _provider, "models": _model, "aliases": _alias, "keys": _key, "budgets": _budget}
+_TIDY: Final = {
+    "providers": _provider,
+    "models": _model,
+    "aliases": _alias,
+    "keys": _key,
+    "service_accounts": _key,
+    "budgets": _budget,
+}

@@ -64,16 +64,15 @@ class DriftWatch:
                 await connection.close()
 
     async def _compare(self, connection: Any, store: DeclarativeStore) -> None:
-        there, since = await store.lock_applied()
-        applied = await store.applied()
-        if not there or applied is None:
+        held = await store.lock_applied()
+        if held is None:
             return
-        changes = drifted(await store.content(), await store.state(_DEFAULTS), pruned=applied.pruned)
+        changes = drifted(await store.content(), await store.state(_DEFAULTS), pruned=held.pruned)
         await store.note_drift(drifted=bool(changes))
-        if bool(changes) == (since is not None):
+        if bool(changes) == (held.drifted_since is not None):
             return
         names = [f"{change.noun} {change.name}" for change in changes]
-        payload = ConfigDrifted(sha256=applied.sha256, objects=names[:_SHOWN], count=len(names))
+        payload = ConfigDrifted(sha256=held.sha256, objects=names[:_SHOWN], count=len(names))
         event = Event(
             payload=payload,
             origin="worker",

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from scutum_server.access.models import Actor, BadField, LastOwner, Principal, Role
+from scutum_server.access.seats import Licence, Seats
 from scutum_server.access.service import EMAIL, Bounds, email_key
 from scutum_server.access.sso.models import Person, Provider, Rule, SsoNotSet, SsoRefused
 from scutum_server.access.sso.store import Known, SsoStore
@@ -28,13 +29,20 @@ class SsoService:
     """`bounds` is what the one who asks may give: no rule gives a role above their own."""
 
     def __init__(
-        self, store: SsoStore, accounts: AccessStore, changes: Changes, box: SecretBox, holder: Principal
+        self,
+        store: SsoStore,
+        accounts: AccessStore,
+        changes: Changes,
+        box: SecretBox,
+        holder: Principal,
+        licence: Licence,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._changes = changes
         self._box = box
         self._bounds = Bounds(holder, accounts)
+        self._seats = Seats(accounts, licence)
 
     async def get(self) -> Provider:
         """Raises SsoNotSet."""
@@ -77,7 +85,7 @@ class SsoService:
         return self._box.unwrap(provider.secret, WRAPPED) if provider.secret is not None else None
 
     async def admit(self, provider: Provider, claims: Mapping[str, Any]) -> Principal:
-        """Who that is here; makes, links or moves their account. Raises SsoRefused, or LastOwner."""
+        """Who that is here; makes, links or moves their account. Raises SsoRefused, LastOwner, or SeatsTaken."""
         person = _person(provider, claims)
         known = await self._store.known(provider.issuer, person.subject)
         if known is None and person.email is not None and person.email_verified:
@@ -102,6 +110,7 @@ class SsoService:
                 hint="It must give the claims email and email_verified: see the scopes in GET /api/v1/sso.",
             )
         user_id = new_id("user")
+        await self._seats.take(user_id, role)
         name = person.name if person.name and person.name.isprintable() and len(person.name) <= 200 else None
         made = await self._store.insert(
             id=user_id, org_id=org_id, email=email, email_key=email_key(email), name=name, role=role,
@@ -125,6 +134,8 @@ class SsoService:
                 f"{known.email} is the last owner, and their groups no longer make them one.",
                 hint="Make somebody else an owner first: scutum users update",
             )
+        if role != known.role:
+            await self._seats.take(known.id, role)
         await self._store.place(known.id, role, org_id)
         self._changes.note(
             "user.update", "user", known.id, org_id=known.org_id or org_id,

@@ -292,6 +292,55 @@ async def test_drift_is_shown_until_it_is_mended_or_forgotten(admin: Admin, file
     assert (await admin.get("/config/drift"))["applied"] is False
 
 
+ACCOUNTS = """
+version: 1
+orgs:
+- name: acme
+users:
+- {email: Ana@Acme.example, role: admin, name: Ana}
+- {email: bo@acme.example, role: viewer, org: acme, disabled: true}
+service_accounts:
+- {name: ci, role: operator, sha256: %s, expires_at: 2099-01-01T00:00:00Z}
+- {org: acme, name: ci, role: viewer, sha256: %s}
+"""
+
+
+async def test_people_and_programs_are_in_the_file_without_passwords_and_tokens(admin: Admin, second: Admin) -> None:
+    token = "sk-service-" + secrets.token_urlsafe(32)
+    text = ACCOUNTS % (hashlib.sha256(token.encode()).hexdigest(), digest())
+    assert (await apply(admin, text))["counts"]["create"] == 5
+    assert await diff(admin, text) == []
+    session = (await admin.call("POST", "/auth/login", json={"service_token": token})).json()
+    assert session["access_token"], "it opens with a token that the gateway has never seen"
+    users = {user["email"]: user for user in (await admin.get("/users"))["items"]}
+    assert (users["ana@acme.example"]["org"], users["bo@acme.example"]["state"]) == (None, "disabled")
+    exported = await export(admin)
+    await apply(second, exported, prune=True)
+    assert await export(second) == exported
+    changed = text.replace("role: admin, name: Ana", "role: approver").replace(", disabled: true", "").replace("role: operator", "role: admin")
+    told = {(change["name"], field) for change in (await apply(admin, changed))["changes"] for field in change["fields"]}
+    assert told == {("ana@acme.example", "role"), ("ana@acme.example", "name"), ("bo@acme.example", "disabled"), ("ci", "role")}
+    less = changed.replace("- {email: bo@acme.example, role: viewer, org: acme}\n", "").replace("- {org: acme, name: ci", "- {org: acme, name: cd")
+    wanted = await diff(admin, less.replace("orgs:\n- name: acme\n", ""), prune=True)
+    assert wanted[-2:] == [("delete", "service account", "acme/ci"), ("delete", "user", "bo@acme.example")]
+    problem = await admin.fails("POST", "/config/apply", 400, "invalid_file", json={"file": less})
+    assert "belongs to another service account" in problem["detail"] and problem["errors"][0]["line"] == 9
+
+
+async def test_the_licence_says_how_many_may_administer(admin: Admin) -> None:
+    rows = "".join(f"- {{email: a{number}@x.example, role: admin}}\n" for number in range(5))
+    await apply(admin, f"version: 1\nusers:\n{rows}")
+    one_more = {"email": "one-more@x.example", "role": "owner"}
+    problem = await admin.fails("POST", "/users", 402, "too_many_admins", json=one_more)
+    assert "5 owners and admins" in problem["detail"] and "scutum license" in problem["hint"]
+    viewer = await admin.make("/users", **one_more | {"role": "viewer"})
+    await admin.fails("PATCH", f"/users/{viewer['id']}", 402, "too_many_admins", json={"role": "admin"})
+    await admin.call("PATCH", "/users/a0@x.example", json={"disabled": True})
+    assert (await admin.call("PATCH", f"/users/{viewer['id']}", json={"role": "admin"})).status_code == 200
+    await admin.fails("PATCH", "/users/a0@x.example", 402, "too_many_admins", json={"disabled": False})
+    assert (await admin.call("PATCH", "/users/a1@x.example", json={"role": "owner"})).status_code == 200, "no more than before"
+
+
 async def test_a_file_of_the_first_release_is_applied_as_it_was_written(admin: Admin) -> None:
     assert (await apply(admin, FULL))["counts"]["create"] == 18
     assert await diff(admin, FULL) == []
@@ -319,6 +368,10 @@ async def test_the_worker_tells_once_of_drift_and_once_when_it_is_over(admin: Ad
     await apply(admin, file.replace(yaml.safe_load(file)["keys"][0]["sha256"], digest()))
     assert await watch.once() and await events(admin) == [*told, ("resolved", [])]
     assert (await admin.get("/config/drift"))["drifted_since"] is None
+    await admin.call("DELETE", "/aliases/quick")
+    assert await watch.once() and (await events(admin))[-1] == ("firing", ["alias quick"])
+    await admin.call("DELETE", "/config/drift")
+    assert await watch.once() and (await events(admin))[-1] == ("resolved", []), "what is forgotten is no matter any more"
 
 
 async def test_ten_thousand_keys(admin: Admin) -> None:

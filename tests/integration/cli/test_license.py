@@ -43,7 +43,7 @@ def test_an_authority_is_made_and_its_licences_are_believed_by_who_trusts_it(
     trusted = relicensed.home / "config" / "license-authorities.pem"
     trusted.write_text(trusted.read_text() + made["public_key"])
     done = cli.ok("license", "activate", "-", stdin=token + "\n")
-    assert "The team licence of Acme is in force: 90 days left, 12 admins" in done.err
+    assert "The team licence of Acme is in force: 90 days left." in done.err
     shown = cli.ok("license", "status", "-o", "json").json
     assert (shown["tier"], shown["features"]["max_admins"], shown["days_remaining"]) == ("team", 12, 90)
     row = cli.ok("license", "history", "-o", "json").json["items"][0]
@@ -92,8 +92,11 @@ def test_a_refused_licence_says_why_and_exits_with_six(cli: Cli, gateway: Gatewa
     assert missing.code == 2 and "cannot be read" in missing.err
     given = cli("license", "activate", token)
     assert given.code == 2 and token[100:] not in given.err, "not even when it was an argument"
+    before = cli.ok("license", "history", "-o", "json").json["items"]
     preview = cli.ok("license", "activate", "-", "--dry-run", stdin=token)
-    assert "a business licence of Acme" in preview.out
+    assert "would activate the business licence of Acme: 365 days left" in preview.out
+    assert cli("license", "activate", "-", "--dry-run", stdin=token[:-20]).code == 6, "the server has looked at it"
+    assert cli.ok("license", "history", "-o", "json").json["items"] == before
 
 
 def test_a_licence_that_ends_soon_is_reminded_of_once_a_day(cli: Cli, relicensed: Gateway) -> None:

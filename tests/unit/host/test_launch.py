@@ -86,6 +86,13 @@ def test_each_service_knows_its_own_secrets_and_no_others(name: str, secrets: se
     assert "AWS_SECRET_ACCESS_KEY" not in env
 
 
+def test_the_licence_is_known_to_the_control_plane_alone() -> None:
+    given = {name: known_to(name, ENV_FILE | {"LICENSE_KEY": "eyJ"}) for name in ("proxy", "worker", "admin", "migrate")}
+    assert {name for name, env in given.items() if "LICENSE_KEY" in env} == {"admin"}
+    assert {name for name, env in given.items() if "SCUTUM_LICENSE_TRUST" in env} == {"admin", "worker"}
+    assert given["admin"]["SCUTUM_LICENSE_TRUST"].endswith("/config/license-authorities.pem")
+
+
 def test_the_collectors_key_is_known_to_the_worker_alone() -> None:
     traces = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_SAMPLER_ARG": "0.1",
