@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext, iter_route_contexts
 
+from scutum_server.admin import examples
 from scutum_server.admin.answers import Transactional
 from scutum_server.admin.auth import authenticate
 from scutum_server.admin.wishes import MUTATIONS
@@ -37,6 +38,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             responses["default"]["content"] = {
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
             }
+            _add_examples(operation, found["components"]["schemas"])
     for name in _OWN_ERRORS:
         found["components"]["schemas"].pop(name, None)
     return found
@@ -57,6 +59,14 @@ def _add_wishes(method: str, operation: dict[str, Any]) -> None:
     if method == "post":
         key = {"type": "string", "maxLength": 255, "pattern": "^[!-~]+$"}
         parameters.append(_parameter("header", "Idempotency-Key", key, _IDEMPOTENCY))
+
+
+def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    bodies = [answer for status, answer in operation["responses"].items() if status != "default"]
+    for body in (*bodies, operation.get("requestBody", {})):
+        for media in body.get("content", {}).values():
+            if media.get("schema"):
+                media["example"] = examples.of(media["schema"], schemas)
 
 
 def _parameter(where: str, name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:

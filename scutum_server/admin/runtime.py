@@ -33,6 +33,7 @@ from scutum_server.upstream.litellm import Place
 
 RETRY_S = 1.0
 POOL_SIZE = 10
+"""Connections that are always there: a busy process cannot make one in time."""
 _log = logging.getLogger(__name__)
 
 

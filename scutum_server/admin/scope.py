@@ -56,7 +56,7 @@ def _known(route: APIRoute) -> Iterator[str]:
 async def _check_writable(request: Request, settings: SettingService) -> None:
     """Raises Locked in read-only mode, but for what ends it, one's own session, and a licence."""
     name = request.scope["route"].name
-    ends = name == "put_setting" and request.path_params.get("key") == READ_ONLY
+    ends = name in {"put_setting", "reset_setting"} and request.path_params.get("key") == READ_ONLY
     if ends or ROUTES[name] in _ALWAYS:
         return
     if await settings.value(READ_ONLY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ from scutum_server.infra.crypto import SecretBox
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
+from scutum_server.upstream import listing
 from scutum_server.upstream.options import parse_options
 
 # It travels in the header x-scutum-provider and in file names.
@@ -299,4 +301,17 @@ def _checked(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
         field = re.search(r"unknown field `([^`]*)`", reason)
         name = "settings" + path.rstrip("`") + (f".{field[1]}" if field else "")
         raise BadField(f"{name}: {'there is no such setting' if field else reason}.", param=name) from None
+    if kind == "litellm":
+        _check_vendor(settings["vendor"])
     return settings
+
+
+def _check_vendor(vendor: str) -> None:
+    known = listing.vendors()
+    if vendor in known:
+        return
+    near = difflib.get_close_matches(vendor, known, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise BadField(
+        f"LiteLLM knows no vendor “{vendor}”.", param="settings.vendor", hint=f"{hint}Known: {', '.join(known)}."
+    )

@@ -246,3 +246,9 @@ async def get_setting(settings: Settings, key: str) -> models.Setting:
 async def put_setting(settings: Settings, key: str, body: schemas.SettingPut) -> models.Setting:
     """Sets one; 404 `setting_not_found` names the known ones."""
     return await settings.put(key, body.value)
+
+
+@router.delete("/settings/{key}", status_code=status.HTTP_204_NO_CONTENT)
+async def reset_setting(settings: Settings, key: str) -> None:
+    """Sets one back to its default."""
+    await settings.reset(key)

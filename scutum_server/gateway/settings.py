@@ -148,6 +148,18 @@ class SettingService:
         self._changes.note("setting.update", "setting", key, before={"value": before.value}, after={"value": value})
         return after
 
+    async def reset(self, key: str) -> None:
+        """Back to its default; nothing is noted when it has that already."""
+        await self._store.lock_setting(_known(key))
+        before = self._setting(key, await self._store.settings())
+        self._changes.expect(before.updated_at or NEVER)
+        if before.updated_at is None:
+            return
+        await self._store.delete_setting(key)
+        self._changes.note(
+            "setting.reset", "setting", key, before={"value": before.value}, after={"value": before.default}
+        )
+
     async def value(self, key: str) -> Any:
         """The value of a known key now."""
         return self._setting(key, await self._store.settings()).value

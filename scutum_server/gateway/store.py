@@ -143,6 +143,7 @@ SETTING_PUT = """
 INSERT INTO settings (key, value) VALUES (%(key)s, %(value)s)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = clock_timestamp()
 """
+SETTING_DELETE = "DELETE FROM settings WHERE key = %(key)s"
 CONFIG_CHANGED = "SELECT config_changed_all(%(kinds)s::text[], %(ids)s::text[])"
 
 
@@ -284,6 +285,9 @@ class GatewayStore(Store):
 
     async def lock_setting(self, key: str) -> None:
         await self._conn.execute(SETTING_LOCK, {"key": key})
+
+    async def delete_setting(self, key: str) -> None:
+        await self._conn.execute(SETTING_DELETE, {"key": key})
 
     async def put_setting(self, key: str, value: Any) -> None:
         await self._conn.execute(SETTING_PUT, {"key": key, "value": Jsonb(value)})

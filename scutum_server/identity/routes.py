@@ -169,3 +169,9 @@ async def get_key(keys: Keys, ref: str) -> models.Key:
 async def update_key(keys: Keys, ref: str, body: schemas.KeyUpdate) -> models.Key:
     """Changes the fields that are sent; null clears one."""
     return await keys.update(ref, body.model_dump(exclude_unset=True))
+
+
+@router.delete("/keys/{ref:path}", status_code=status.HTTP_204_NO_CONTENT)
+async def delete_key(keys: Keys, ref: str) -> None:
+    """Revokes a key and forgets it, with its limits and budgets; its spend stays in the reports."""
+    await keys.delete(ref)

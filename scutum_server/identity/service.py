@@ -131,6 +131,12 @@ class KeyService:
         self._changes.note("key.rotate", "key", after.id, org_id=after.org_id, before=plain(before), after=plain(after))
         return IssuedKey(after, plaintext)
 
+    async def delete(self, ref: str) -> None:
+        """Revokes the key and forgets it, with its limits and budgets; its spend stays."""
+        key = await self._locked(ref)
+        await self._store.delete_key(key.id)
+        self._changes.note("key.delete", "key", key.id, org_id=key.org_id, before=plain(key))
+
     async def _locked(self, ref: str) -> Key:
         key = await self._store.lock_key((await self.get(ref)).id)
         if key is None:

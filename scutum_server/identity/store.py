@@ -84,6 +84,8 @@ UPDATE api_keys SET previous_hash = CASE WHEN %(overlap)s > 0 THEN hash END,
 WHERE id = %(id)s
 """
 
+KEY_DELETE = "DELETE FROM api_keys WHERE id = %(id)s"
+
 
 HASHES: Final = """
 SELECT k.hash, k.previous_hash, 'the key “' || k.name || '” of team ' || t.name
@@ -161,6 +163,9 @@ class IdentityStore(Store):
 
     async def revoke_key(self, key_id: str) -> None:
         await self._conn.execute(KEY_REVOKE, {"id": key_id})
+
+    async def delete_key(self, key_id: str) -> None:
+        await self._conn.execute(KEY_DELETE, {"id": key_id})
 
     async def rotate_key(self, key_id: str, digest: bytes, hint: str, overlap: int) -> None:
         """`overlap` is the time in seconds for which the former secret still opens; 0 for none."""

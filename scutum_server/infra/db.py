@@ -20,14 +20,14 @@ Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
 
-def make_pool(settings: DatabaseSettings, *, name: str, max_size: int = 10) -> Pool:
+def make_pool(settings: DatabaseSettings, *, name: str, min_size: int = 1, max_size: int = 10) -> Pool:
     """A closed pool of connections that return rows as dicts; the caller opens and closes it."""
     kwargs: dict[str, Any] = settings.conninfo(application_name=f"scutum-{name}") | {"row_factory": dict_row}
     if settings.pooled:
         # What one server connection has prepared, the next one does not know.
         kwargs["prepare_threshold"] = None
     return AsyncConnectionPool(
-        kwargs=kwargs, min_size=1, max_size=max_size, timeout=5, open=False, name=name, reconnect_timeout=10,
+        kwargs=kwargs, min_size=min_size, max_size=max_size, timeout=5, open=False, name=name, reconnect_timeout=10,
         check=AsyncConnectionPool.check_connection,
     )  # fmt: skip
 

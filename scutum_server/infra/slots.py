@@ -7,7 +7,7 @@ from types import TracebackType
 
 from scutum_server.errors import Unavailable
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Slots:

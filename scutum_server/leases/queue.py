@@ -132,13 +132,14 @@ class Queue:
         """Ends the wait of all who still lack units of the lease."""
         for waiter in self._waiters:
             if waiter.lacks_of(lease, now) is not None:
-                self._fail(waiter)
+                self._fail(waiter, lease)
 
     def decide(self, waiter: Waiter, now: float, *, fresh: bool) -> None:
         """Without Redis: what is at hand is spent if it is still `fresh`, the rest is as each quota wants it."""
         lacking = waiter.lacks(now) if fresh else waiter.needs
-        if any(not need.lease.meter.fail_open for need in lacking):
-            self._fail(waiter)
+        shut = next((need.lease for need in lacking if not need.lease.meter.fail_open), None)
+        if shut is not None:
+            self._fail(waiter, shut)
             return
         waiter.without += [need.lease for need in lacking]
         self._hand_over(waiter, now)
@@ -154,8 +155,9 @@ class Queue:
         if not waiter.answer.done():
             waiter.answer.set_result(refusal)
 
-    def _fail(self, waiter: Waiter) -> None:
+    def _fail(self, waiter: Waiter, lease: Lease) -> None:
         self.remove(waiter)
         if not waiter.answer.done():
-            reason = "A limit of this request cannot be checked at the moment: try again."
+            what = "budget" if lease.meter.unit == "money" else "limit"
+            reason = f"The {what} {lease.meter.whose} cannot be checked at the moment: try again."
             waiter.answer.set_exception(Unavailable(reason, code="limits_unavailable"))

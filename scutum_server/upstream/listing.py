@@ -42,6 +42,7 @@ UNKNOWN: Final = Ability()
 
 class _Data(Struct):
     source: str
+    vendors: list[str]
     models: dict[str, dict[str, str]]
 
 
@@ -65,6 +66,11 @@ class Offer(Struct, frozen=True, kw_only=True):
 def source() -> str:
     """The package and its version."""
     return "genai-prices:" + importlib.metadata.version("genai-prices")
+
+
+def vendors() -> list[str]:
+    """What the `litellm` package calls the vendors that it can reach."""
+    return _data().vendors
 
 
 @cache

@@ -6,6 +6,7 @@ gateway reads the file alone: the library is an extra, and heavy.
 
 from __future__ import annotations
 
+import ast
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -48,7 +49,14 @@ def generate() -> str:
         if known is not None:
             found[ours][known.id] |= {kind, *(word for field, word in WORDS.items() if entry.get(field))}
     models = {vendor: {name: " ".join(sorted(words)) for name, words in sorted(each.items())} for vendor, each in sorted(found.items())}
-    return json.dumps({"source": f"litellm:{version}", "models": models}, indent=0) + "\n"
+    vendors = _vendors((packages / "litellm" / "types" / "utils.py").read_text())
+    return json.dumps({"source": f"litellm:{version}", "vendors": vendors, "models": models}, indent=0) + "\n"
+
+
+def _vendors(source: str) -> list[str]:
+    """The names that the library calls vendors by."""
+    known = next(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef) and node.name == "LlmProviders")
+    return sorted(step.value.value for step in known.body if isinstance(step, ast.Assign) and isinstance(step.value, ast.Constant))
 
 
 if __name__ == "__main__":

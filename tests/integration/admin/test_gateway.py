@@ -246,3 +246,31 @@ async def test_settings_are_typed_and_known(admin: Admin) -> None:
     await admin.fails("PUT", "/settings/bootstrap", 404, "setting_not_found", json={"value": 1})
     for wrong in ("30", 0, 5.5, [1], {"a": 1}, True):
         await admin.fails("PUT", "/settings/keys.default_ttl_days", 400, "invalid_field", json={"value": wrong})
+
+
+async def test_a_vendor_that_litellm_does_not_know_is_refused_with_those_it_does(admin: Admin) -> None:
+    body = {"name": "far", "kind": "litellm", "api_key": "k", "settings": {"vendor": "bedrok"}}
+    problem = await admin.fails("POST", "/providers", 400, "invalid_field", json=body)
+    assert problem["errors"][0]["field"] == "settings.vendor" and problem["hint"].startswith("Did you mean bedrock? Known: ")
+    made = await admin.make("/providers", **body | {"settings": {"vendor": "cohere"}})
+    await admin.fails("PATCH", f"/providers/{made['id']}", 400, "invalid_field", json={"settings": {"vendor": "nosuch"}})
+
+
+async def test_a_setting_goes_back_to_its_default(admin: Admin) -> None:
+    path = "/settings/keys.default_ttl_days"
+    await admin.call("PUT", path, json={"value": 30})
+    assert (await admin.call("DELETE", path)).status_code == 204
+    assert (await admin.get(path))["value"] is None and admin.config("setting", "keys.default_ttl_days") == 2
+    assert (await admin.call("DELETE", path)).status_code == 204
+    assert len(admin.audit("setting.reset")) == 1
+    await admin.fails("DELETE", "/settings/nosuch", 404, "setting_not_found")
+
+
+async def test_a_deleted_key_is_gone_with_its_limits(admin: Admin) -> None:
+    key = await admin.make("/keys", name="ci")
+    await admin.make("/limits", scope="key", key="ci", rpm=5)
+    assert (await admin.call("DELETE", "/keys/ci")).status_code == 204
+    await admin.fails("GET", f"/keys/{key['id']}", 404, "key_not_found")
+    assert (await admin.get("/limits"))["items"] == [] and admin.config("key", key["id"]) == 2
+    (row,) = admin.audit("key.delete")
+    assert row["diff"]["before"]["name"] == "ci"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import http.client
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,7 +166,9 @@ def test_without_valkey_each_limit_does_as_it_is_told(limited: Proxy, valkey: Va
     valkey.kill()
     wait_until(lambda: limited.chat("slow", key=key)[0] == 503, what="the closed limit to hold")
     _, headers, body = limited.chat("slow", key=key)
-    assert json.loads(body)["error"]["code"] == "limits_unavailable" and headers["retry-after"] == "1"
+    error = json.loads(body)["error"]
+    assert error["code"] == "limits_unavailable" and headers["retry-after"] == "1"
+    assert re.match(r"The (limit|budget) \S.* cannot be checked at the moment: try again\.$", error["message"]), error
     assert limited.chat("sim", key=key)[0] == 200
     valkey.start()
     wait_until(lambda: limited.chat("slow", key=key)[0] == 200, what="the closed limit to let pass again")
