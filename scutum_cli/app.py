@@ -6,15 +6,17 @@ import importlib
 import os
 import re
 import sys
+import time
 from typing import Any
 
-from scutum_cli import errors, grammar, output
+from scutum_cli import errors, grammar, options, output
 
 import typer  # isort: skip  (grammar decides first that it does without Rich)
 from typer._click.exceptions import NoArgsIsHelpError  # isort: skip
 
 HOST = "Host"
 SERVER = "Gateway"
+WATCH_SECONDS = 2.0
 
 # name: (module, attribute that is a Typer app, section, one line of help)
 COMMANDS: dict[str, tuple[str, str, str, str]] = {
@@ -39,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str, str, str]] = {
     "providers": ("scutum_cli.commands.providers", "app", SERVER, "The vendor accounts that requests go to."),
     "models": ("scutum_cli.commands.models", "app", SERVER, "The models that clients may call."),
     "aliases": ("scutum_cli.commands.aliases", "app", SERVER, "Names such as fast or smart, and what they resolve to."),
+    "orgs": ("scutum_cli.commands.orgs", "app", SERVER, "The organisations that everything else belongs to."),
+    "units": ("scutum_cli.commands.units", "app", SERVER, "Parts of an org that teams belong to."),
     "teams": ("scutum_cli.commands.teams", "app", SERVER, "The teams that keys belong to."),
     "keys": ("scutum_cli.commands.keys", "app", SERVER, "The keys that clients authenticate with."),
     "users": ("scutum_cli.commands.users", "app", SERVER, "The people who may use the control plane."),
@@ -133,6 +137,9 @@ def run() -> int:
         command: Any = typer.main.get_command(app)
         grammar.equip(command, server=True)
         returned = command.main(prog_name="scutum", standalone_mode=False)
+        if options.view.watch and returned != errors.INTERRUPTED:
+            _watch(command)
+            return errors.OK
         code = returned if isinstance(returned, int) else errors.OK
         _remind()
         if code == errors.INTERRUPTED:
@@ -179,6 +186,21 @@ def _remind() -> None:
         words = licenses.reminder(found)
         if words is not None:
             output.say(output.paint("licence: ", "yellow", err=True) + words)
+
+
+def _watch(command: Any) -> None:
+    """Runs the same list again and again, on a terminal in the same place, until Ctrl-C."""
+    try:
+        while True:
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
+            options.view.reset()
+            with output.in_place():
+                ended = command.main(prog_name="scutum", standalone_mode=False) == errors.INTERRUPTED
+            if ended:
+                return
+    except KeyboardInterrupt:
+        return
 
 
 def _aimed(hint: str | None) -> str | None:

@@ -34,6 +34,12 @@ class View:
     filters: list[tuple[str, str]] = field(default_factory=list)
     limit: int | None = None
     everything: bool = False
+    watch: bool = False
+
+    def reset(self) -> None:
+        """Back to what a list shows when it is asked for nothing; `watch` stays."""
+        self.columns, self.filters = [], []
+        self.sort, self.descending, self.limit, self.everything = None, False, None, False
 
     @property
     def to_fetch(self) -> int | None:
@@ -107,6 +113,11 @@ def _limit(value: str | None) -> str | None:
     return value
 
 
+def _watch(value: bool) -> bool:
+    view.watch = view.watch or value
+    return value
+
+
 def _everything(value: bool) -> bool:
     view.everything = view.everything or value
     return value
@@ -153,6 +164,7 @@ Limit = Annotated[
     typer.Option("--limit", help=f"At most so many; {DEFAULT_LIMIT} unless told.", metavar="N", callback=_limit),
 ]
 All = Annotated[bool, typer.Option("--all", help="Without a limit.", callback=_everything)]
+Watch = Annotated[bool, typer.Option("--watch", help="Show it anew every two seconds, until Ctrl-C.", callback=_watch)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 Home = Annotated[
@@ -178,7 +190,12 @@ def on_server_commands(context: Context = None) -> None:
 
 
 def on_lists(
-    columns: Columns = None, sort: Sort = None, filters: Filter = None, limit: Limit = None, everything: All = False
+    columns: Columns = None,
+    sort: Sort = None,
+    filters: Filter = None,
+    limit: Limit = None,
+    everything: All = False,
+    watch: Watch = False,
 ) -> None:
     """Carries the options that every list takes."""
 

@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,30 @@ def changed(item: Mapping[str, Any], text: str) -> None:
         emit_object(item)
 
 
-def preview(text: str, body: Any = None) -> None:
-    """What --dry-run prints: what would be done, as a line for people or as data."""
+def preview(text: str, body: Any = None, result: Mapping[str, Any] | None = None) -> None:
+    """What --dry-run prints: what would be done, as a line for people or as data; `result` is what would be then."""
     if style.format == "table":
         emit_text(f"would {text}")
     else:
-        emit_object({"dry_run": True, "would": text, "request": body})
+        outcome = {} if result is None else {"result": result}
+        emit_object({"dry_run": True, "would": text, "request": body, **outcome})
+
+
+@contextmanager
+def in_place() -> Iterator[None]:
+    """Shows what is written to stdout over what stood there, at once; as it is where that is no terminal."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    terminal, page = sys.stdout, io.StringIO()
+    page.isatty = terminal.isatty  # type: ignore[method-assign]
+    sys.stdout = page
+    try:
+        yield
+    finally:
+        sys.stdout = terminal
+    terminal.write("\x1b[H\x1b[2J" + page.getvalue())
+    terminal.flush()
 
 
 def emit_object(item: Mapping[str, Any], rows: Sequence[tuple[str, str]] | None = None) -> None:

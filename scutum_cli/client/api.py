@@ -31,8 +31,38 @@ class Api:
     def __init__(self, client: AdminClient) -> None:
         self.client = client
 
-    def teams(self, limit: int | None = None) -> Page[types.Team]:
-        return cast("Page[types.Team]", self._list("teams", limit))
+    def orgs(self, limit: int | None = None, **asked: str | None) -> Page[types.Org]:
+        return cast("Page[types.Org]", self._list("orgs", limit, asked))
+
+    def org(self, ref: str) -> types.Org:
+        return cast("types.Org", self._get("orgs", ref))
+
+    def create_org(self, body: types.OrgCreate) -> types.Org:
+        return cast("types.Org", self._create("orgs", body))
+
+    def update_org(self, ref: str, body: types.OrgUpdate) -> types.Org:
+        return cast("types.Org", self.client.patch(f"{V1}/orgs/{segment(ref)}", body))
+
+    def delete_org(self, ref: str) -> None:
+        self._delete("orgs", ref)
+
+    def units(self, limit: int | None = None, **asked: str | None) -> Page[types.Unit]:
+        return cast("Page[types.Unit]", self._list("units", limit, asked))
+
+    def unit(self, ref: str) -> types.Unit:
+        return cast("types.Unit", self._get("units", ref))
+
+    def create_unit(self, body: types.UnitCreate) -> types.Unit:
+        return cast("types.Unit", self._create("units", body))
+
+    def update_unit(self, ref: str, body: types.UnitUpdate) -> types.Unit:
+        return cast("types.Unit", self.client.patch(f"{V1}/units/{segment(ref)}", body))
+
+    def delete_unit(self, ref: str) -> None:
+        self._delete("units", ref)
+
+    def teams(self, limit: int | None = None, **asked: str | None) -> Page[types.Team]:
+        return cast("Page[types.Team]", self._list("teams", limit, asked))
 
     def team(self, ref: str) -> types.Team:
         return cast("types.Team", self._get("teams", ref))
@@ -40,11 +70,14 @@ class Api:
     def create_team(self, body: types.TeamCreate) -> types.Team:
         return cast("types.Team", self._create("teams", body))
 
+    def update_team(self, ref: str, body: types.TeamUpdate) -> types.Team:
+        return cast("types.Team", self.client.patch(f"{V1}/teams/{segment(ref)}", body))
+
     def delete_team(self, ref: str) -> None:
         self._delete("teams", ref)
 
-    def keys(self, limit: int | None = None, team: str | None = None) -> Page[types.Key]:
-        return cast("Page[types.Key]", self._list("keys", limit, {"team": team}))
+    def keys(self, limit: int | None = None, **asked: str | None) -> Page[types.Key]:
+        return cast("Page[types.Key]", self._list("keys", limit, asked))
 
     def key(self, ref: str) -> types.Key:
         return cast("types.Key", self._get("keys", ref))
@@ -52,14 +85,20 @@ class Api:
     def create_key(self, body: types.KeyCreate) -> types.IssuedKey:
         return cast("types.IssuedKey", self._create("keys", body))
 
+    def update_key(self, ref: str, body: types.KeyUpdate) -> types.Key:
+        return cast("types.Key", self.client.patch(f"{V1}/keys/{segment(ref)}", body))
+
+    def delete_key(self, ref: str) -> None:
+        self._delete("keys", ref)
+
     def revoke_key(self, ref: str) -> types.Key:
         return cast("types.Key", self.client.post(f"{V1}/keys/{segment(ref)}/revoke"))
 
     def rotate_key(self, ref: str, body: types.KeyRotate) -> types.IssuedKey:
         return cast("types.IssuedKey", self.client.post(f"{V1}/keys/{segment(ref)}/rotate", body))
 
-    def providers(self, limit: int | None = None) -> Page[types.Provider]:
-        return cast("Page[types.Provider]", self._list("providers", limit))
+    def providers(self, limit: int | None = None, **asked: str | None) -> Page[types.Provider]:
+        return cast("Page[types.Provider]", self._list("providers", limit, asked))
 
     def provider(self, ref: str) -> types.Provider:
         return cast("types.Provider", self._get("providers", ref))
@@ -93,8 +132,8 @@ class Api:
     def catalog(self, limit: int | None = None, provider: str | None = None) -> Page[types.CatalogModel]:
         return cast("Page[types.CatalogModel]", self._list("catalog", limit, {"provider": provider}))
 
-    def models(self, limit: int | None = None, provider: str | None = None) -> Page[types.Model]:
-        return cast("Page[types.Model]", self._list("models", limit, {"provider": provider}))
+    def models(self, limit: int | None = None, **asked: str | None) -> Page[types.Model]:
+        return cast("Page[types.Model]", self._list("models", limit, asked))
 
     def model(self, ref: str) -> types.Model:
         return cast("types.Model", self._get("models", ref))
@@ -108,8 +147,11 @@ class Api:
     def delete_model(self, ref: str) -> None:
         self._delete("models", ref)
 
-    def aliases(self, limit: int | None = None) -> Page[types.Alias]:
-        return cast("Page[types.Alias]", self._list("aliases", limit))
+    def aliases(self, limit: int | None = None, **asked: str | None) -> Page[types.Alias]:
+        return cast("Page[types.Alias]", self._list("aliases", limit, asked))
+
+    def alias(self, name: str) -> types.Alias:
+        return cast("types.Alias", self._get("aliases", name))
 
     def set_alias(self, name: str, body: types.AliasPut) -> types.Alias:
         return cast("types.Alias", self.client.put(f"{V1}/aliases/{segment(name)}", body))
@@ -182,8 +224,8 @@ class Api:
     def role(self, name: str) -> types.RoleInfo:
         return cast("types.RoleInfo", self._get("roles", name))
 
-    def limits(self, limit: int | None = None) -> Page[types.RateLimit]:
-        return cast("Page[types.RateLimit]", self._list("limits", limit))
+    def limits(self, limit: int | None = None, **asked: str | None) -> Page[types.RateLimit]:
+        return cast("Page[types.RateLimit]", self._list("limits", limit, asked))
 
     def limit(self, ref: str) -> types.RateLimit:
         return cast("types.RateLimit", self._get("limits", ref))
@@ -197,8 +239,8 @@ class Api:
     def delete_limit(self, ref: str) -> None:
         self._delete("limits", ref)
 
-    def budgets(self, limit: int | None = None) -> Page[types.Budget]:
-        return cast("Page[types.Budget]", self._list("budgets", limit))
+    def budgets(self, limit: int | None = None, **asked: str | None) -> Page[types.Budget]:
+        return cast("Page[types.Budget]", self._list("budgets", limit, asked))
 
     def budget(self, ref: str) -> types.Budget:
         return cast("types.Budget", self._get("budgets", ref))
@@ -212,8 +254,14 @@ class Api:
     def delete_budget(self, ref: str) -> None:
         self._delete("budgets", ref)
 
-    def settings(self, limit: int | None = None) -> Page[types.Setting]:
-        return cast("Page[types.Setting]", self._list("settings", limit))
+    def settings(self, limit: int | None = None, **asked: str | None) -> Page[types.Setting]:
+        return cast("Page[types.Setting]", self._list("settings", limit, asked))
+
+    def setting(self, key: str) -> types.Setting:
+        return cast("types.Setting", self._get("settings", key))
+
+    def reset_setting(self, key: str) -> None:
+        self._delete("settings", key)
 
     def set_setting(self, key: str, body: types.SettingPut) -> types.Setting:
         return cast("types.Setting", self.client.put(f"{V1}/settings/{segment(key)}", body))
@@ -312,8 +360,11 @@ def _size(limit: int | None, have: int, most: int = PAGE) -> int:
     return most if limit is None else min(most, limit - have)
 
 
-def connect(*, seconds: float = ANSWER_SECONDS) -> Api:
-    """The admin API of the current context; `seconds` bounds the wait for an answer."""
-    client = AdminClient(settings.load().current, seconds=seconds)
+def connect(*, seconds: float = ANSWER_SECONDS, dry_run: bool = False) -> Api:
+    """The admin API of the current context; `seconds` bounds the wait for an answer.
+
+    With `dry_run` the server runs every change, answers what would be then, and takes it back.
+    """
+    client = AdminClient(settings.load().current, seconds=seconds, dry_run=dry_run)
     reminder.watch(client)
     return Api(client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import shlex
 import socket
 import ssl
@@ -82,12 +83,14 @@ class Connection:
 class AdminClient:
     """The admin API of one context; logs in by itself where the context has what it takes.
 
-    Methods return parsed JSON (None for an empty answer) and raise CliError with the exit codes of `errors`.
+    Methods return parsed JSON (None for an empty answer) and raise CliError with the exit codes of `errors`. With
+    `dry_run` the server runs every change, and takes it back.
     """
 
-    def __init__(self, context: Context, *, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, context: Context, *, seconds: float = ANSWER_SECONDS, dry_run: bool = False) -> None:
         self.context = context
         self.talked = False
+        self.dry_run = dry_run
         """Whether the server has answered as it should, once at least."""
         self._connection = Connection(context.admin_url, seconds=seconds)
         self.session = Session(context, self.open)
@@ -109,6 +112,8 @@ class AdminClient:
 
     def request(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """One authenticated call; a session that the server no longer takes is renewed once, where that can be."""
+        if self.dry_run and method != "GET":
+            params = {**(params or {}), "dry_run": "true"}
         token = self.session.token()
         answer = self._exchange(method, path, body, params, token)
         if answer.status == errors.HTTP_UNAUTHORIZED and not path.startswith(OWN_CREDENTIALS):
@@ -153,6 +158,9 @@ class AdminClient:
         headers = {"accept": "application/json", "user-agent": f"scutum/{__version__}", "x-scutum-source": "cli"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
+            if method == "POST":
+                # A connection that breaks is opened again, and the request repeated: it must not happen twice.
+                headers["idempotency-key"] = secrets.token_hex(16)
         data = None
         if body is not None:
             data = json.dumps(body).encode()

@@ -79,24 +79,31 @@ def set_(
         body["first_byte_ms"] = milliseconds(first_byte, "--first-byte-timeout")
     if timeout is not None:
         body["total_ms"] = milliseconds(timeout, "--timeout")
+    alias = api.connect(dry_run=dry_run).set_alias(name, body)
     if dry_run:
         how = "" if strategy is None else f", {strategy}"
-        output.preview(f"let {name} stand for {', '.join(models)}{how}", body)
+        output.preview(f"let {name} stand for {', '.join(models)}{how}", body, alias)
         return
-    alias = api.connect().set_alias(name, body)
     now = alias["resolves_to"] or "nothing: none of these models exists"
     output.changed(alias, f"Alias {alias['name']} now resolves to {now}.")
+
+
+@app.command(epilog=examples("scutum aliases show fast"))
+def show(name: Alias) -> None:
+    """Show one alias: its models, how they are chosen and tried."""
+    present.show_one(api.connect().alias(name), aliases.DETAILS)
 
 
 @app.command(epilog=examples("scutum aliases delete fast"))
 def delete(name: Alias, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Delete an alias."""
+    server = api.connect(dry_run=dry_run)
+    if not dry_run:
+        output.confirm(f"Delete the alias {name}?", yes=yes)
+    server.delete_alias(name)
     if dry_run:
         output.preview(f"delete the alias {name}")
         return
-    server = api.connect()
-    output.confirm(f"Delete the alias {name}?", yes=yes)
-    server.delete_alias(name)
     output.changed({"name": name, "deleted": True}, f"Alias {name} deleted.")
 
 
@@ -108,4 +115,4 @@ def _strategy(text: str) -> Any:
 
 def _list() -> None:
     empty = "No aliases yet. Make one: scutum aliases set NAME MODEL"
-    present.show_list(api.connect().aliases, aliases.COLUMNS, empty=empty)
+    present.show_served("aliases", api.connect().aliases, aliases.COLUMNS, empty=empty)

@@ -36,7 +36,7 @@ OutputTokens = Annotated[
 def list_() -> None:
     """List the budgets with what is spent and left."""
     empty = "No budgets yet. Make one: scutum budgets create --team TEAM --month 250"
-    present.show_list(api.connect().budgets, budgets.COLUMNS, empty=empty)
+    present.show_served("budgets", api.connect().budgets, budgets.COLUMNS, empty=empty)
 
 
 @app.command(epilog=examples("scutum budgets show budget_0k3v"))
@@ -83,10 +83,10 @@ def create(
     settings = {**_settings(soft, output_tokens), **policy(on_failure)}
     amount = {"period": period, "amount_usd": _usd(text, f"--{period}")}
     body = cast("BudgetCreate", {"scope": scope, **named, **amount, **settings})
+    made = api.connect(dry_run=dry_run).create_budget(body)
     if dry_run:
-        output.preview(f"create a budget ({scope})", body)
+        output.preview(f"create a budget ({scope})", body, made)
         return
-    made = api.connect().create_budget(body)
     output.changed(
         made, f"Budget of {money(made['amount_usd'])} a {period} for {budgets.target(made)} created ({made['id']})."
     )
@@ -96,6 +96,9 @@ def create(
 def update(
     budget: Budget,
     amount: Annotated[str | None, typer.Option("--amount", metavar="USD", help="US dollars for each period.")] = None,
+    day: Annotated[str | None, typer.Option("--day", metavar="USD", help="The same, of a budget by the day.")] = None,
+    week: Annotated[str | None, typer.Option("--week", metavar="USD", help="By the week.")] = None,
+    month: Annotated[str | None, typer.Option("--month", metavar="USD", help="By the month.")] = None,
     soft: Soft = None,
     output_tokens: OutputTokens = None,
     on_failure: OnFailure = None,
@@ -103,27 +106,37 @@ def update(
 ) -> None:
     """Change a budget. It holds within a second."""
     body = cast("BudgetUpdate", {**_settings(soft, output_tokens), **policy(on_failure)})
-    if amount is not None:
-        body["amount_usd"] = _usd(amount, "--amount")
+    server = api.connect(dry_run=dry_run)
+    given = {"amount": amount, "day": day, "week": week, "month": month}
+    amounts = {name: text for name, text in given.items() if text is not None}
+    if len(amounts) > 1:
+        raise CliError("Give the amount once.")
+    for name, text in amounts.items():
+        body["amount_usd"] = _usd(text, f"--{name}")
+        if name != "amount" and (period := server.budget(budget)["period"]) != name:
+            raise CliError(
+                f"This budget is by the {period}: a budget keeps its period.", hint=f"use --{period} or --amount"
+            )
     if not body:
         raise CliError("Nothing to change was given.", hint="scutum budgets update --help")
+    changed = server.update_budget(budget, body)
     if dry_run:
-        output.preview(f"update the budget {budget}", body)
+        output.preview(f"update the budget {budget}", body, changed)
         return
-    changed = api.connect().update_budget(budget, body)
     output.changed(changed, f"Budget for {budgets.target(changed)} updated: {money(changed['left_usd'])} left.")
 
 
 @app.command(epilog=examples("scutum budgets delete budget_0k3v"))
 def delete(budget: Budget, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Lift a budget; what was spent stays in the reports."""
-    server = api.connect()
+    server = api.connect(dry_run=dry_run)
     found = server.budget(budget)
+    if not dry_run:
+        output.confirm(f"Delete the budget for {budgets.target(found)}?", yes=yes)
+    server.delete_budget(found["id"])
     if dry_run:
         output.preview(f"delete the budget for {budgets.target(found)} ({found['id']})")
         return
-    output.confirm(f"Delete the budget for {budgets.target(found)}?", yes=yes)
-    server.delete_budget(found["id"])
     output.changed({"id": found["id"], "deleted": True}, f"Budget for {budgets.target(found)} deleted.")
 
 

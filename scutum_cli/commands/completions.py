@@ -27,6 +27,8 @@ SOURCES = {
     "USER": "@users",
     "ACCOUNT": "@service-accounts",
     "ROLE": "owner admin operator approver viewer",
+    "ORG": "@orgs",
+    "UNIT": "@units",
     "TEAM": "@teams",
     "KEY": "@keys",
     "PROVIDER": "@providers",
@@ -42,11 +44,14 @@ SOURCES = {
 }
 NAMED = {
     "aliases set": "@aliases",
+    "aliases show": "@aliases",
     "aliases delete": "@aliases",
     "context use": "@contexts",
     "context delete": "@contexts",
     "settings get": "@settings",
     "settings set": "@settings",
+    "settings show": "@settings",
+    "settings reset": "@settings",
 }
 
 
@@ -132,6 +137,8 @@ def _live(noun: str) -> list[str]:
         "service-accounts": lambda: [
             account["name"] for account in api.service_accounts(LIVE_LIMIT)["items"] if account["state"] != "revoked"
         ],
+        "orgs": lambda: [org["name"] for org in api.orgs(LIVE_LIMIT)["items"]],
+        "units": lambda: [unit["name"] for unit in api.units(LIVE_LIMIT)["items"]],
         "teams": lambda: [team["name"] for team in api.teams(LIVE_LIMIT)["items"]],
     }
     if noun == "callable":

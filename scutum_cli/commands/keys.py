@@ -9,12 +9,13 @@ import typer
 from scutum_cli import options, output, settings
 from scutum_cli.client import api
 from scutum_cli.commands import present
+from scutum_cli.errors import CliError
 from scutum_cli.options import DryRun, Yes, examples, listing
 from scutum_cli.render import keys
 from scutum_cli.render.text import clock
 
 if TYPE_CHECKING:
-    from scutum_cli.client.types import IssuedKey, KeyCreate, KeyRotate
+    from scutum_cli.client.types import IssuedKey, KeyCreate, KeyRotate, KeyUpdate
 
 app = typer.Typer(
     help="The keys that clients authenticate with. A key itself is shown once, when it is made.",
@@ -32,7 +33,9 @@ def list_(
     """List the keys, without their secrets."""
     server = api.connect()
     empty = "No keys yet. Make one: scutum keys create NAME"
-    present.show_list(lambda limit: server.keys(limit, team), keys.COLUMNS, empty=empty)
+    present.show_served(
+        "keys", lambda limit, **asked: server.keys(limit, **{"team": team, **asked}), keys.COLUMNS, empty=empty
+    )
 
 
 @app.command(epilog=examples("scutum keys show my-app"))
@@ -82,23 +85,85 @@ def create(
         body["allowed_ips"] = _split(ips, "--ips")
     if metadata:
         body["metadata"] = options.pairs(metadata, "--metadata")
+    issued = api.connect(dry_run=dry_run).create_key(body)
     if dry_run:
-        output.preview(f"create the key {name}", body)
+        output.preview(f"create the key {name}", body, issued)
         return
-    issued = api.connect().create_key(body)
     _hand_over(issued, f"Key {issued['name']} created ({issued['id']}); it is shown this once.", use=use)
+
+
+@app.command(
+    epilog=examples(
+        "scutum keys update my-app --models fast,smart --expires 90d",
+        "scutum keys update my-app --owner none --models none",
+    )
+)
+def update(
+    key: Key,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="A new name.")] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="30d", help="How long it lives from now; none: for ever.")
+    ] = None,
+    models: Annotated[list[str] | None, typer.Option("--models", metavar="A,B", help="Only these; none: all.")] = None,
+    routes: Annotated[
+        list[str] | None, typer.Option("--routes", metavar="PATH,…", help="Only these paths; none: all.")
+    ] = None,
+    ips: Annotated[
+        list[str] | None, typer.Option("--ips", metavar="NET,…", help="Only from these; none: from everywhere.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it; none.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Change what a key may do and until when; it holds within a second."""
+    body: KeyUpdate = {}
+    if name is not None:
+        body["name"] = name
+    if owner is not None:
+        body["owner"] = None if owner == "none" else owner
+    if expires == "none":
+        body["expires_at"] = None
+    elif expires is not None:
+        body["expires_in"] = options.seconds(expires, "--expires")
+    if models:
+        body["allowed_models"] = None if models == ["none"] else _split(models, "--models")
+    if routes:
+        body["allowed_routes"] = None if routes == ["none"] else _split(routes, "--routes")
+    if ips:
+        body["allowed_ips"] = None if ips == ["none"] else _split(ips, "--ips")
+    if not body:
+        raise CliError("Nothing to change was given.", hint="scutum keys update --help")
+    changed = api.connect(dry_run=dry_run).update_key(key, body)
+    if dry_run:
+        output.preview(f"update the key {key}", body, changed)
+        return
+    output.changed(changed, f"Key {changed['name']} updated.")
+
+
+@app.command(epilog=examples("scutum keys delete my-app"))
+def delete(key: Key, yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Revoke a key and forget it, with its limits and budgets; its spend stays in the reports."""
+    server = api.connect(dry_run=dry_run)
+    found = server.key(key)
+    if not dry_run:
+        output.confirm(f"Delete the key {found['name']} of team {found['team']}?", yes=yes)
+    server.delete_key(found["id"])
+    if dry_run:
+        output.preview(f"delete the key {found['name']} ({found['id']})")
+        return
+    output.changed({"id": found["id"], "deleted": True}, f"Key {found['name']} deleted.")
 
 
 @app.command(epilog=examples("scutum keys revoke my-app"))
 def revoke(key: Key, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Revoke a key for good: within a second no proxy accepts it."""
-    server = api.connect()
+    server = api.connect(dry_run=dry_run)
     found = server.key(key)
-    if dry_run:
-        output.preview(f"revoke the key {found['name']} ({found['id']})")
-        return
-    output.confirm(f"Revoke the key {found['name']} of team {found['team']}?", yes=yes)
+    if not dry_run:
+        output.confirm(f"Revoke the key {found['name']} of team {found['team']}?", yes=yes)
     revoked = server.revoke_key(found["id"])
+    if dry_run:
+        output.preview(f"revoke the key {found['name']} ({found['id']})", None, revoked)
+        return
     output.changed(revoked, f"Key {revoked['name']} revoked.")
 
 

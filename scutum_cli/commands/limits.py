@@ -40,7 +40,7 @@ OnFailure = Annotated[
 def list_() -> None:
     """List the rate limits."""
     empty = "No limits yet. Make one: scutum limits create --team TEAM --rpm 600"
-    present.show_list(api.connect().limits, limits.COLUMNS, empty=empty)
+    present.show_served("limits", api.connect().limits, limits.COLUMNS, empty=empty)
 
 
 @app.command(epilog=examples("scutum limits show limit_0k3v"))
@@ -86,10 +86,10 @@ def create(
     if not rates:
         raise CliError("Give at least one of --rpm, --tpm, --rpd, --tpd, --concurrency, --burst.")
     body = cast("LimitCreate", {"scope": scope, **named, **rates, **policy(on_failure)})
+    made = api.connect(dry_run=dry_run).create_limit(body)
     if dry_run:
-        output.preview(f"create a limit ({scope})", body)
+        output.preview(f"create a limit ({scope})", body, made)
         return
-    made = api.connect().create_limit(body)
     output.changed(made, f"Limit for {limits.target(made)} created ({made['id']}).")
 
 
@@ -112,23 +112,24 @@ def update(
     body = cast("LimitUpdate", {**rates, **policy(on_failure)})
     if not body:
         raise CliError("Nothing to change was given.", hint="scutum limits update --help")
+    changed = api.connect(dry_run=dry_run).update_limit(limit, body)
     if dry_run:
-        output.preview(f"update the limit {limit}", body)
+        output.preview(f"update the limit {limit}", body, changed)
         return
-    changed = api.connect().update_limit(limit, body)
     output.changed(changed, f"Limit for {limits.target(changed)} updated.")
 
 
 @app.command(epilog=examples("scutum limits delete limit_0k3v"))
 def delete(limit: Limit, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Lift a limit."""
-    server = api.connect()
+    server = api.connect(dry_run=dry_run)
     found = server.limit(limit)
+    if not dry_run:
+        output.confirm(f"Delete the limit for {limits.target(found)}?", yes=yes)
+    server.delete_limit(found["id"])
     if dry_run:
         output.preview(f"delete the limit for {limits.target(found)} ({found['id']})")
         return
-    output.confirm(f"Delete the limit for {limits.target(found)}?", yes=yes)
-    server.delete_limit(found["id"])
     output.changed({"id": found["id"], "deleted": True}, f"Limit for {limits.target(found)} deleted.")
 
 

@@ -44,7 +44,12 @@ def list_(
     """List the models."""
     server = api.connect()
     empty = "No models yet. Add one: scutum models add NAME --provider PROVIDER"
-    present.show_list(lambda limit: server.models(limit, provider), models.COLUMNS, empty=empty)
+    present.show_served(
+        "models",
+        lambda limit, **asked: server.models(limit, **{"provider": provider, **asked}),
+        models.COLUMNS,
+        empty=empty,
+    )
 
 
 @app.command(epilog=examples("scutum models show gpt-5-mini"))
@@ -88,10 +93,12 @@ def add(
         body["rpm"] = _per_minute(rpm, "--rpm")
     if tpm is not None:
         body["tpm"] = _per_minute(tpm, "--tpm")
+    made = api.connect(dry_run=dry_run).create_model(body)
     if dry_run:
-        output.preview(f"add the model {name} at {provider or 'the provider that the catalogue lists it for'}", body)
+        output.preview(
+            f"add the model {name} at {provider or 'the provider that the catalogue lists it for'}", body, made
+        )
         return
-    made = api.connect().create_model(body)
     output.changed(made, f"Model {made['name']} added at {made['provider']} ({made['id']}).")
     if made["price_source"] == "unknown":
         step = f"scutum models update {made['id']} --price IN,OUT"
@@ -125,23 +132,24 @@ def update(
         body["tpm"] = _per_minute(tpm, "--tpm")
     if not body:
         raise CliError("Nothing to change was given.", hint="scutum models update --help")
+    changed = api.connect(dry_run=dry_run).update_model(model, body)
     if dry_run:
-        output.preview(f"update the model {model}", body)
+        output.preview(f"update the model {model}", body, changed)
         return
-    changed = api.connect().update_model(model, body)
     output.changed(changed, f"Model {changed['name']} updated.")
 
 
 @app.command(epilog=examples("scutum models delete gpt-5-mini"))
 def delete(model: Model, yes: Yes = False, dry_run: DryRun = False) -> None:
     """Delete a model: clients can no longer call it."""
-    server = api.connect()
+    server = api.connect(dry_run=dry_run)
     found = server.model(model)
+    if not dry_run:
+        output.confirm(f"Delete the model {found['name']} at {found['provider']}?", yes=yes)
+    server.delete_model(found["id"])
     if dry_run:
         output.preview(f"delete the model {found['name']} at {found['provider']} ({found['id']})")
         return
-    output.confirm(f"Delete the model {found['name']} at {found['provider']}?", yes=yes)
-    server.delete_model(found["id"])
     output.changed({"id": found["id"], "deleted": True}, f"Model {found['name']} deleted.")
 
 

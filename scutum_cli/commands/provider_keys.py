@@ -40,10 +40,11 @@ def add(
         raise CliError(
             "The key comes from standard input.", hint=f"scutum providers keys add {provider} --api-key-stdin"
         )
+    secret = options.secret_from_stdin("API key", lines=True)
+    made = api.connect(dry_run=dry_run).add_provider_key(provider, {"api_key": secret})
     if dry_run:
-        output.preview(f"add a key to the provider {provider}")
+        output.preview(f"add a key to the provider {provider}", None, made)
         return
-    made = api.connect().add_provider_key(provider, {"api_key": options.secret_from_stdin("API key", lines=True)})
     output.changed(made, f"Key {made['hint']} added to {provider} ({made['id']}).")
 
 
@@ -55,10 +56,11 @@ def remove(
     dry_run: DryRun = False,
 ) -> None:
     """Remove a key; the oldest of the others takes the place of the primary one."""
+    server = api.connect(dry_run=dry_run)
+    if not dry_run:
+        output.confirm(f"Remove the key {key} of the provider {provider}?", yes=yes)
+    server.remove_provider_key(provider, key)
     if dry_run:
         output.preview(f"remove the key {key} of the provider {provider}")
         return
-    server = api.connect()
-    output.confirm(f"Remove the key {key} of the provider {provider}?", yes=yes)
-    server.remove_provider_key(provider, key)
     output.changed({"id": key, "deleted": True}, f"Key {key} of {provider} removed.")

@@ -80,7 +80,7 @@ StructuredOutput = Annotated[
 def list_() -> None:
     """List the providers."""
     empty = "No providers yet. Add one: scutum providers add openai --api-key-stdin < key.txt"
-    present.show_list(api.connect().providers, providers.COLUMNS, empty=empty)
+    present.show_served("providers", api.connect().providers, providers.COLUMNS, empty=empty)
 
 
 @app.command(epilog=examples("scutum providers show openai"))
@@ -132,15 +132,15 @@ def add(
     settings = _settings(timeout, max_tokens, given)
     if settings:
         body["settings"] = settings
-    if dry_run:
-        output.preview(f"add the provider {name} of kind {body['kind']}", body)
-        return
-    server = api.connect()
+    server, shown = api.connect(dry_run=dry_run), dict(body)
     if api_key_stdin:
         body["api_key"] = options.secret_from_stdin("API key", lines=True)
     elif sys.stdin.isatty():
         _ask_for_missing(server, body)
     made = server.create_provider(body)
+    if dry_run:
+        output.preview(f"add the provider {name} of kind {body['kind']}", shown, made)
+        return
     follow = f"Then: scutum models add NAME --provider {made['name']}; test it: scutum providers test {made['name']}"
     output.changed(made, f"Provider {made['name']} added ({made['id']}). {follow}")
     if made["kind"] == "litellm":
@@ -204,14 +204,15 @@ def update(
         raise CliError("Standard input carries one secret: change key and proxy password one after the other.")
     if not body and not api_key_stdin and not proxy_password_stdin:
         raise CliError("Nothing to change was given.", hint="scutum providers update --help")
-    if dry_run:
-        output.preview(f"update the provider {provider}", body)
-        return
+    shown = dict(body)
     if api_key_stdin:
         body["api_key"] = options.secret_from_stdin("API key", lines=True)
     if proxy_password_stdin:
         body["settings"] = settings | {"proxy_password": options.secret_from_stdin("proxy password")}
-    changed = api.connect().update_provider(provider, body)
+    changed = api.connect(dry_run=dry_run).update_provider(provider, body)
+    if dry_run:
+        output.preview(f"update the provider {provider}", shown, changed)
+        return
     output.changed(changed, f"Provider {changed['name']} updated.")
 
 
@@ -223,14 +224,15 @@ def delete(
     dry_run: DryRun = False,
 ) -> None:
     """Delete a provider."""
-    server = api.connect()
+    server = api.connect(dry_run=dry_run)
     found = server.provider(provider)
     models = f" and its models {', '.join(found['models'])}" if cascade and found["models"] else ""
+    if not dry_run:
+        output.confirm(f"Delete the provider {found['name']}{models}?", yes=yes)
+    server.delete_provider(found["id"], cascade=cascade)
     if dry_run:
         output.preview(f"delete the provider {found['name']}{models} ({found['id']})")
         return
-    output.confirm(f"Delete the provider {found['name']}{models}?", yes=yes)
-    server.delete_provider(found["id"], cascade=cascade)
     output.changed({"id": found["id"], "deleted": True}, f"Provider {found['name']}{models} deleted.")
 
 
@@ -299,10 +301,10 @@ def sim(
         dials["seed"] = options.whole(seed, "--seed")
     if not dials:
         raise CliError("No dial was given.", hint="scutum providers sim --help")
+    changed = api.connect(dry_run=dry_run).update_provider(provider, {"settings": dials})
     if dry_run:
-        output.preview(f"set the dials of {provider}", {"settings": dials})
+        output.preview(f"set the dials of {provider}", {"settings": dials}, changed)
         return
-    changed = api.connect().update_provider(provider, {"settings": dials})
     output.changed(changed, f"Dials of {changed['name']}: {providers.settings_text(changed['settings'])}.")
 
 

@@ -10,7 +10,7 @@ import typer
 from scutum_cli import output
 from scutum_cli.client import api
 from scutum_cli.commands import present
-from scutum_cli.errors import NOT_FOUND, CliError
+from scutum_cli.errors import CliError
 from scutum_cli.options import DryRun, examples, listing
 from scutum_cli.render import settings
 from scutum_cli.render.settings import value_text
@@ -25,25 +25,17 @@ app = typer.Typer(
 @listing
 def list_() -> None:
     """List the settings with their values and defaults."""
-    present.show_list(api.connect().settings, settings.COLUMNS, empty="This server has no settings.")
+    present.show_served("settings", api.connect().settings, settings.COLUMNS, empty="This server has no settings.")
 
 
 @app.command(epilog=examples("scutum settings get keys.default_ttl_days"))
 def get(key: Annotated[str, typer.Argument(metavar="KEY")]) -> None:
     """Print one setting's value."""
-    known = {setting["key"]: setting for setting in api.connect().settings()["items"]}
-    if key not in known:
-        raise CliError(
-            f"There is no setting {key!r}.",
-            exit_code=NOT_FOUND,
-            code="setting_not_found",
-            why=f"Known: {', '.join(sorted(known))}.",
-            hint="scutum settings list",
-        )
+    setting = api.connect().setting(key)
     if output.style.format == "table":
-        output.emit_text(value_text(known[key]["value"]))
+        output.emit_text(value_text(setting["value"]))
     else:
-        output.emit_object(known[key])
+        output.emit_object(setting)
 
 
 @app.command(
@@ -59,11 +51,29 @@ def set_(
     if not sign or not key:
         raise CliError(f"settings set takes KEY=VALUE, not {assignment!r}.", hint="scutum settings set --help")
     value = _value(text)
+    setting = api.connect(dry_run=dry_run).set_setting(key, {"value": value})
     if dry_run:
-        output.preview(f"set {key} to {value_text(value)}", {"value": value})
+        output.preview(f"set {key} to {value_text(value)}", {"value": value}, setting)
         return
-    setting = api.connect().set_setting(key, {"value": value})
     output.changed(setting, f"{setting['key']} is now {value_text(setting['value'])}.")
+
+
+@app.command(epilog=examples("scutum settings show keys.default_ttl_days"))
+def show(key: Annotated[str, typer.Argument(metavar="KEY")]) -> None:
+    """Show one setting: its value, its default and what it does."""
+    present.show_one(api.connect().setting(key), settings.DETAILS)
+
+
+@app.command(epilog=examples("scutum settings reset keys.default_ttl_days"))
+def reset(key: Annotated[str, typer.Argument(metavar="KEY")], dry_run: DryRun = False) -> None:
+    """Set one back to its default."""
+    server = api.connect(dry_run=dry_run)
+    server.reset_setting(key)
+    if dry_run:
+        output.preview(f"set {key} back to its default")
+        return
+    setting = server.setting(key)
+    output.changed(setting, f"{key} is back at {value_text(setting['value'])}.")
 
 
 def _value(text: str) -> Any:

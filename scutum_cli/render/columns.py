@@ -18,8 +18,8 @@ class Column(Generic[Item]):
     """One thing to show of a resource.
 
     `name` is its field and what --columns and --sort call it; `text` says it to people (default: the value);
-    `right` for numbers; `extra` ones show in tables only when they are asked for; `value` is what programs get
-    where it is not the field itself.
+    `right` for numbers; `extra` ones show in tables only when they are asked for, `sparse` ones only where some
+    item has a value; `value` is what programs get where it is not the field itself.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Column(Generic[Item]):
     text: Callable[[Item, Face], str] | None = None
     right: bool = False
     extra: bool = False
+    sparse: bool = False
     value: Callable[[Item], Any] | None = None
 
     def raw(self, item: Item) -> Any:

@@ -22,12 +22,12 @@ def _rate(value: int | None) -> str:
 
 
 _FIGURES: list[Column[RateLimit]] = [
-    Column("rpm", "REQ/MIN", lambda limit, _: _rate(limit["rpm"]), right=True),
-    Column("tpm", "TOKENS/MIN", lambda limit, _: _rate(limit["tpm"]), right=True),
-    Column("rpd", "REQ/DAY", lambda limit, _: _rate(limit["rpd"]), right=True),
-    Column("tpd", "TOKENS/DAY", lambda limit, _: _rate(limit["tpd"]), right=True),
-    Column("concurrency", "AT ONCE", lambda limit, _: _rate(limit["concurrency"]), right=True),
-    Column("burst", "REQ/SEC", lambda limit, _: _rate(limit["burst"]), right=True),
+    Column("rpm", "REQ/MIN", lambda limit, _: _rate(limit["rpm"]), right=True, sparse=True),
+    Column("tpm", "TOKENS/MIN", lambda limit, _: _rate(limit["tpm"]), right=True, sparse=True),
+    Column("rpd", "REQ/DAY", lambda limit, _: _rate(limit["rpd"]), right=True, sparse=True),
+    Column("tpd", "TOKENS/DAY", lambda limit, _: _rate(limit["tpd"]), right=True, sparse=True),
+    Column("concurrency", "AT ONCE", lambda limit, _: _rate(limit["concurrency"]), right=True, sparse=True),
+    Column("burst", "REQ/SEC", lambda limit, _: _rate(limit["burst"]), right=True, sparse=True),
 ]
 
 COLUMNS: list[Column[RateLimit]] = [

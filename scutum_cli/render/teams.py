@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 COLUMNS: list[Column[Team]] = [
     Column("name", "NAME"),
     Column("org", "ORG"),
+    Column("unit", "UNIT", sparse=True),
     Column("created_at", "CREATED", lambda team, face: age(team["created_at"], face)),
     Column("id", "ID"),
 ]
@@ -21,5 +22,6 @@ DETAILS: list[Column[Team]] = [
     Column("name", "NAME"),
     Column("id", "ID"),
     Column("org", "ORG"),
+    Column("unit", "UNIT"),
     Column("created_at", "CREATED", lambda team, face: when(team["created_at"], face)),
 ]
