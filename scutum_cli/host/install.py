@@ -33,7 +33,7 @@ from scutum_cli.host.layout import Layout
 from scutum_cli.host.lock import host_lock
 from scutum_cli.host.progress import Progress
 
-_MEGABYTES = 240
+_MEGABYTES = 450
 _EXTRA = "the LiteLLM library in an environment of its own, about 260 MB"
 
 

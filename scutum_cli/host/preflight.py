@@ -17,7 +17,7 @@ from scutum_cli.host.layout import Layout
 from scutum_cli.host.owner import Owner
 from scutum_cli.host.source import Source
 
-NEEDED_BYTES = 500 * 1024 * 1024
+NEEDED_BYTES = 800 * 1024 * 1024
 MINIMUM = (3, 11)
 _OURS = {"config", "data", "backups", "logs", "run", "releases", "supervisor", "current", ".current.partial"}
 _UNFIT = '"$`\\'

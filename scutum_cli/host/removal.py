@@ -18,7 +18,7 @@ _PROGRAMS = ("current", "releases", "supervisor", "run")
 # What install and the services write; anything else in these directories is an operator's.
 _DATA = (
     "config/.env", "config/scutum.yaml", "data/postgres", "data/.postgres.partial", "data/valkey", "data/spill",
-    "data/state",
+    "data/state", "data/archives", "config/audit-keys",
     "backups", "logs",
 )  # fmt: skip
 
