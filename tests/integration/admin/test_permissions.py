@@ -59,16 +59,19 @@ async def test_every_route_asks_for_what_the_guide_says(admin: Admin, role: str,
     }
 
 
+VERIFYING = {("approver", "verify_audit_logs"), ("approver", "verify_archive")}
+
+
 async def test_a_viewer_and_an_approver_change_nothing(admin: Admin) -> None:
     """Independent of the table: whatever is not a GET is refused, but what is about one's own session.
 
-    An approver may have the audit trail verified: that reads, and takes too long for a GET. So does a comparison of
-    configurations, which takes a body.
+    An approver may have the audit trail and archives verified: that reads, and takes too long for a GET. So does a
+    comparison of configurations, which takes a body.
     """
     for role in ("viewer", "approver"):
         for asked_for, answer in (await asked(admin, role, None)).items():
             method, _, name = asked_for.partition(" ")
-            reads = method == "GET" or name == "diff_config" or (role, name) == ("approver", "verify_audit_logs")
+            reads = method == "GET" or name == "diff_config" or (role, name) in VERIFYING
             if not reads and permissions.ROUTES[name] != "session":
                 assert answer.status_code == 403, asked_for
 

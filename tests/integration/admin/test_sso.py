@@ -131,6 +131,22 @@ async def test_the_role_follows_the_groups(admin: Admin, openid: OpenId) -> None
     assert (await me(admin, await log_in(admin, "nemo")))["role"] == "viewer"
 
 
+async def test_nobody_comes_as_an_admin_beyond_the_licences_number(
+    admin: Admin, licensed: tuple[Admin, Authority], openid: OpenId
+) -> None:
+    few = licensed[1].issue(tier="business", features={"max_admins": 1})
+    await admin.make("/license/activate", 200, license_key=few)
+    await admin.make("/users", email="first@example.com", role="admin")
+    refused = await log_in(admin, "bob")
+    assert (refused.status_code, refused.json()["code"]) == (402, "too_many_admins")
+    assert (await log_in(admin, "ada")).status_code == 200, "an operator is no admin"
+    openid.people(ada={"email": "ada@example.com", "email_verified": True, "groups": ["acme-admins"]})
+    assert (await log_in(admin, "ada")).status_code == 402
+    await admin.call("PATCH", "/users/first@example.com", json={"disabled": True})
+    assert (await me(admin, await log_in(admin, "ada")))["role"] == "admin"
+    assert (await log_in(admin, "ada")).status_code == 200, "who has the seat keeps it"
+
+
 async def test_whom_the_provider_does_not_vouch_for_is_refused(admin: Admin) -> None:
     for who, code in (("eve", "sso_refused"), ("nemo", "sso_refused")):
         answer = await log_in(admin, who)
