@@ -594,7 +594,7 @@ complete -c scutum -n '__scutum_at "limits delete"' -s y -l yes -d 'Ask nothing.
 complete -c scutum -n '__scutum_at "limits delete"' -l dry-run -d 'Show what would change; change nothing.'
 complete -c scutum -n '__scutum_at "limits delete"' -l context -x -a '(scutum completions --live contexts 2>/dev/null)' -d 'The server to talk to (SCUTUM_CONTEXT).'
 complete -c scutum -n '__scutum_at "budgets"' -a list -d 'List the budgets with what is spent and left.'
-complete -c scutum -n '__scutum_at "budgets"' -a show -d 'Show one budget as it stands.'
+complete -c scutum -n '__scutum_at "budgets"' -a show -d 'Show one budget as it stands, and what takes its money.'
 complete -c scutum -n '__scutum_at "budgets"' -a create -d 'Cap what a team, a key, a user, a unit, an org or everything may cost.'
 complete -c scutum -n '__scutum_at "budgets"' -a update -d 'Change a budget. It holds within a second.'
 complete -c scutum -n '__scutum_at "budgets"' -a delete -d 'Lift a budget; what was spent stays in the reports.'

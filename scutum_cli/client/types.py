@@ -207,20 +207,29 @@ class Breaker(TypedDict):
 class Budget(TypedDict):
     amount_usd: str
     created_at: str
+    forecast_usd: str | None
     id: str
     key: str | None
+    key_id: str | None
     left_usd: str
     on_failure: Literal['open', 'closed']
     org: str | None
+    org_id: str | None
     output_tokens: int
     period: Literal['day', 'week', 'month']
+    refusing: bool | None
+    reserved_usd: str | None
+    runs_out_at: str | None
     scope: Literal['global', 'org', 'unit', 'team', 'key', 'user']
     since: str
     soft_percent: int
     spent_usd: str
-    state: Literal['ok', 'soft', 'exceeded']
+    state: Literal['ok', 'soft', 'hard']
     team: str | None
+    team_id: str | None
+    time_zone: str
     unit: str | None
+    unit_id: str | None
     until: str
     updated_at: str
     user: str | None

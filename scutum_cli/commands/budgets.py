@@ -19,6 +19,7 @@ from scutum_cli.render.text import money
 if TYPE_CHECKING:
     from scutum_cli.client.types import BudgetCreate, BudgetUpdate
 
+CONSUMERS = 5
 app = typer.Typer(
     help="What may be spent in a day, week or month. At the end of one, requests get 429 budget_exceeded.",
     epilog=examples("scutum budgets create --team search --month 250", "scutum budgets list"),
@@ -31,18 +32,33 @@ OutputTokens = Annotated[
 ]
 
 
-@app.command("list", epilog=examples("scutum budgets list", "scutum budgets list --filter state=exceeded"))
+@app.command("list", epilog=examples("scutum budgets list", "scutum budgets list --filter state=hard"))
 @listing
 def list_() -> None:
     """List the budgets with what is spent and left."""
     empty = "No budgets yet. Make one: scutum budgets create --team TEAM --month 250"
-    present.show_served("budgets", api.connect().budgets, budgets.COLUMNS, empty=empty)
+    present.show_served("budgets", api.connect().budgets, budgets.COLUMNS, empty=empty, spare=budgets.SPARE)
 
 
 @app.command(epilog=examples("scutum budgets show budget_0k3v"))
 def show(budget: Budget) -> None:
-    """Show one budget as it stands."""
-    present.show_one(api.connect().budget(budget), budgets.DETAILS)
+    """Show one budget as it stands, and what takes its money."""
+    server = api.connect()
+    found = server.budget(budget)
+    if output.style.format != "table":
+        output.emit_object(found)
+        return
+    present.show_one(found, budgets.DETAILS)
+    whose = budgets.whose(found)
+    if whose is None:
+        return
+    asked = {"by": "key,model", "since": found["since"], "zone": found["time_zone"], **whose}
+    taking = budgets.consumers(server.usage(asked, limit=CONSUMERS))
+    if taking:
+        output.emit_text("\nWhat takes it, dearest first:")
+        width = max(len(who) for who, _ in taking)
+        for who, what in taking:
+            output.emit_words(f"  {who:<{width}}  {what}\n", end="")
 
 
 @app.command(

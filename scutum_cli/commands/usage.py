@@ -13,6 +13,7 @@ from scutum_cli.errors import CliError
 from scutum_cli.options import examples, listing
 from scutum_cli.render import usage
 from scutum_cli.render.columns import arrange
+from scutum_cli.render.text import plural
 
 if TYPE_CHECKING:
     from scutum_cli.client.types import UsageReport
@@ -71,7 +72,7 @@ def usage_(
     report = api.connect().usage(asked, limit=view.to_fetch if target is None else view.to_show)
     if target is not None:
         export.write(target, usage.fields(dimensions, trend=trend), usage.flat(report["items"]), report)
-        output.done(f"{len(report['items'])} rows in {target}: {usage.summary(report, present.face())}")
+        output.done(f"{plural(len(report['items']), 'row')} in {target}: {usage.summary(report, present.face())}")
         _warn(report)
         return
     _show(report, dimensions)

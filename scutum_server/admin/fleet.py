@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Sequence
 
 from scutum_server.admin.store import Vitals
 from scutum_server.errors import Unavailable
 from scutum_server.gateway.models import Breaker
+from scutum_server.limits.models import Reserved
 
 
 class Fleet:
@@ -31,3 +33,10 @@ class Fleet:
             )
             for name, opening in shut.items()
         }
+
+    async def reserved(self, keys: Sequence[str]) -> list[Reserved] | None:
+        """What running requests hold of budgets' periods; None when Redis does not answer."""
+        try:
+            return [Reserved(units, refused) for units, refused in await self._vitals.leases.reserved(keys)]
+        except Unavailable:
+            return None

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from scutum_server.infra import jobs
 from scutum_server.infra.db import Connection
 from scutum_server.infra.redis import make_redis
+from scutum_server.leases.store import LeaseStore
 from scutum_server.routing.store import BreakerStore
 from scutum_server.settings import RedisSettings
 
@@ -135,6 +136,7 @@ class Vitals:
     def __init__(self, settings: RedisSettings) -> None:
         self._client = make_redis(settings, name="admin", timeout=2.0)
         self.breakers = BreakerStore(self._client)
+        self.leases = LeaseStore(self._client)
 
     async def checks(self) -> dict[str, str]:
         """State of Valkey and, by its heartbeat there, of the worker and of the traces that it exports."""

@@ -56,9 +56,13 @@ class LoginRefused(Payload, frozen=True, tag="login.refused"):
     ip: str | None
 
 
-class BudgetSoft(Payload, frozen=True, tag="budget.soft"):
-    """More than `soft_percent` of a period's budget is spent; `name` is whose it is, None for everybody's."""
+class BudgetExceeded(Payload, frozen=True, tag="budget.exceeded"):
+    """A period's spending has passed the soft cap, `soft_percent` of the amount, or has reached the hard one.
 
+    `name` is whose the budget is, None for everybody's.
+    """
+
+    cap: Literal["soft", "hard"]
     budget_id: str
     scope: str
     name: str | None

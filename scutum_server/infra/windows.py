@@ -24,8 +24,8 @@ def bounds(period: Period | None, zone: str, now: int) -> tuple[int, int]:
         size = _SHORT[period]
         start = now - now % size
         return start, start + size
-    place = _zone(zone)
-    day = dt.datetime.fromtimestamp(now / 1000, place).date()
+    there = place(zone)
+    day = dt.datetime.fromtimestamp(now / 1000, there).date()
     if period == "day":
         after = day + dt.timedelta(days=1)
     elif period == "week":
@@ -34,7 +34,7 @@ def bounds(period: Period | None, zone: str, now: int) -> tuple[int, int]:
     else:
         day = day.replace(day=1)
         after = (day + dt.timedelta(days=32)).replace(day=1)
-    return _midnight(day, place), _midnight(after, place)
+    return _midnight(day, there), _midnight(after, there)
 
 
 def _midnight(day: dt.date, zone: dt.tzinfo) -> int:
@@ -42,7 +42,8 @@ def _midnight(day: dt.date, zone: dt.tzinfo) -> int:
 
 
 @cache
-def _zone(name: str) -> dt.tzinfo:
+def place(name: str) -> dt.tzinfo:
+    """UTC for a name that this host does not know."""
     if name == "UTC":
         return dt.UTC
     try:

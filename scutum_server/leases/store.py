@@ -297,6 +297,17 @@ class LeaseStore:
             raise _unavailable(error) from error
         return found
 
+    async def reserved(self, keys: Sequence[str]) -> list[tuple[int, bool]]:
+        """Of each quota's window: what running requests hold, and whether one was turned away since its last refill."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hgetall(f"{PREFIX}{key}")
+                found = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return [(sum(int(units) for who, units in each.items() if who[:1] == b"~"), b"!" in each) for each in found]
+
     async def reconcile(self, spent: Sequence[tuple[Held, int]], silent_ms: int = LOST_MS) -> None:
         """Counts for lost workers what they have spent instead of what they had leased; not if they came back."""
         words: list[object] = [silent_ms]

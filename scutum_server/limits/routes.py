@@ -1,6 +1,7 @@
 """Routes for limits and budgets; the composition root puts the services into the request."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, status
@@ -26,15 +27,40 @@ Limits = Annotated[LimitService, Depends(_limits)]
 Budgets = Annotated[BudgetService, Depends(_budgets)]
 
 
-def _shown(found: models.BudgetStatus) -> dict[str, Any]:
-    budget, spent = found.budget, found.spent_nano_usd
+class Holders(Protocol):
+    """What the proxies hold; see `admin.fleet`."""
+
+    async def reserved(self, keys: Sequence[str]) -> list[models.Reserved] | None: ...
+
+
+async def _holders(request: Request) -> Holders:
+    fleet: Holders = request.app.state.fleet
+    return fleet
+
+
+Fleet = Annotated[Holders, Depends(_holders)]
+
+
+async def _shown(fleet: Holders, *found: models.BudgetStatus) -> list[dict[str, Any]]:
+    held = await fleet.reserved([status.key for status in found]) if found else []
+    reserved = held if held is not None else [None] * len(found)
+    return [_one(msgspec.structs.replace(status, reserved=each)) for status, each in zip(found, reserved, strict=True)]
+
+
+def _one(status: models.BudgetStatus) -> dict[str, Any]:
+    budget, coming, held = status.budget, status.forecast, status.reserved
     return msgspec.structs.asdict(budget) | {
         "amount_usd": _usd(budget.amount_nano_usd),
-        "spent_usd": _usd(spent),
-        "left_usd": _usd(max(0, budget.amount_nano_usd - spent)),
-        "state": found.state,
-        "since": found.since,
-        "until": found.until,
+        "spent_usd": _usd(status.spent_nano_usd),
+        "reserved_usd": _usd(held.nano_usd) if held is not None else None,
+        "left_usd": _usd(status.left_nano_usd),
+        "forecast_usd": _usd(coming.nano_usd) if coming is not None else None,
+        "runs_out_at": coming.runs_out if coming is not None else None,
+        "state": status.state,
+        "refusing": status.refusing,
+        "since": status.since,
+        "until": status.until,
+        "time_zone": budget.zone,
     }
 
 
@@ -74,28 +100,28 @@ async def delete_limit(limits: Limits, ref: str) -> None:
 
 
 @router.get("/budgets", response_model=schemas.BudgetList)
-async def list_budgets(budgets: Budgets, query: Annotated[schemas.BudgetQuery, Query()]) -> Any:
+async def list_budgets(budgets: Budgets, fleet: Fleet, query: Annotated[schemas.BudgetQuery, Query()]) -> Any:
     """Budgets, oldest first, with what is spent of each and left."""
     page = await budgets.page(query.ask())
-    return {"items": [_shown(found) for found in page.items], "next": page.next}
+    return {"items": await _shown(fleet, *page.items), "next": page.next}
 
 
 @router.post("/budgets", response_model=schemas.Budget, status_code=status.HTTP_201_CREATED)
-async def create_budget(budgets: Budgets, body: schemas.BudgetCreate) -> Any:
+async def create_budget(budgets: Budgets, fleet: Fleet, body: schemas.BudgetCreate) -> Any:
     """Caps spending; what was spent since the period began counts."""
-    return _shown(await budgets.create(body.model_dump()))
+    return (await _shown(fleet, await budgets.create(body.model_dump())))[0]
 
 
 @router.get("/budgets/{ref}", response_model=schemas.Budget)
-async def get_budget(budgets: Budgets, ref: str) -> Any:
+async def get_budget(budgets: Budgets, fleet: Fleet, ref: str) -> Any:
     """One budget, by id or a unique beginning or end of it."""
-    return _shown(await budgets.get(ref))
+    return (await _shown(fleet, await budgets.get(ref)))[0]
 
 
 @router.patch("/budgets/{ref}", response_model=schemas.Budget)
-async def update_budget(budgets: Budgets, ref: str, body: schemas.BudgetUpdate) -> Any:
+async def update_budget(budgets: Budgets, fleet: Fleet, ref: str, body: schemas.BudgetUpdate) -> Any:
     """Changes the fields that are sent."""
-    return _shown(await budgets.update(ref, body.model_dump(exclude_unset=True)))
+    return (await _shown(fleet, await budgets.update(ref, body.model_dump(exclude_unset=True))))[0]
 
 
 @router.delete("/budgets/{ref}", status_code=status.HTTP_204_NO_CONTENT)

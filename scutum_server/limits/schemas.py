@@ -138,20 +138,43 @@ class Budget(Answer):
     id: str
     scope: BudgetScope
     org: str | None
+    org_id: Annotated[str | None, Field(description="Of every scope that belongs to an org.")]
     unit: str | None
+    unit_id: str | None
     team: str | None
+    team_id: str | None
     key: str | None
+    key_id: str | None
     user: str | None
     period: Period
     amount_usd: Usd
     spent_usd: Annotated[str, Field(description="What the spend log has of the running period.")]
-    left_usd: Annotated[str, Field(description="Never below 0; running requests may have reserved some of it.")]
-    state: Annotated[Literal["ok", "soft", "exceeded"], Field(description="By what is spent.")]
+    reserved_usd: Annotated[str | None, Field(description="What running requests have set aside; null without Redis.")]
+    left_usd: Annotated[str, Field(description="Neither spent nor reserved; never below 0.")]
+    forecast_usd: Annotated[
+        str | None,
+        Field(
+            description="Spent at the period's end at the pace of the last four weeks, as if there were no cap; "
+            "null before three whole days are recorded."
+        ),
+    ]
+    runs_out_at: Annotated[Time | None, Field(description="When the forecast reaches the amount in this period.")]
+    state: Annotated[
+        Literal["ok", "soft", "hard"],
+        Field(
+            description="hard: all is spent, or requests are turned away because the last tenth cannot pay for them."
+        ),
+    ]
+    refusing: Annotated[
+        bool | None,
+        Field(description="What is left could not pay for a request; null without Redis. It may for a smaller one."),
+    ]
     soft_percent: int
     output_tokens: int
     on_failure: Literal["open", "closed"]
     since: Annotated[Time, Field(description="When the running period began.")]
     until: Time
+    time_zone: Annotated[str, Field(description="In which the period begins and ends.")]
     created_at: Time
     updated_at: Time
 

@@ -15,7 +15,8 @@ from scutum_server.infra.changes import Changes, plain
 from scutum_server.infra.ids import new_id
 from scutum_server.infra.listing import Ask
 from scutum_server.infra.paging import Page
-from scutum_server.infra.windows import bounds
+from scutum_server.infra.windows import bounds, place
+from scutum_server.limits.forecast import WEEKS, forecast
 from scutum_server.limits.models import (
     RATES,
     AlreadyLimited,
@@ -29,6 +30,7 @@ from scutum_server.limits.models import (
 )
 from scutum_server.limits.store import LimitStore
 
+HISTORY_DAYS = WEEKS * 7
 MAX_NANO = 9_000_000_000_000_000
 _NANO = 1_000_000_000
 _TARGETS = {
@@ -229,7 +231,14 @@ class BudgetService:
         return budget
 
     async def _status(self, budget: Budget) -> BudgetStatus:
-        start, end = bounds(budget.period, budget.zone, int(self._clock().timestamp() * 1000))
+        now = self._clock()
+        start, end = bounds(budget.period, budget.zone, int(now.timestamp() * 1000))
         since, until = (dt.datetime.fromtimestamp(edge / 1000, dt.UTC) for edge in (start, end))
-        spent = await self._store.spent(budget.id, since)
-        return BudgetStatus(budget=budget, spent_nano_usd=spent, since=since, until=until)
+        spent, daily = await self._store.daily(budget.id, since, HISTORY_DAYS)
+        return BudgetStatus(
+            budget=budget,
+            spent_nano_usd=spent,
+            since=since,
+            until=until,
+            forecast=forecast(daily, spent, budget.amount_nano_usd, now, until, place(budget.zone)),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
@@ -11,12 +11,12 @@ import psycopg
 
 from scutum_server.errors import Unavailable
 from scutum_server.infra import listing, refs
-from scutum_server.infra.db import Connection
 from scutum_server.infra.listing import Ask, Listing, Sort
 from scutum_server.infra.paging import Page
 from scutum_server.infra.refs import Candidate
 from scutum_server.infra.store import Store
-from scutum_server.limits.models import RATES, Budget, Limit, Spend
+from scutum_server.limits.models import RATES, Budget, Cap, Limit
+from scutum_server.limits.spent_store import daily
 
 _LIMIT: Final = """
 l.id, l.scope, l.org_id, t.name AS team, l.team_id, k.name AS key, l.key_id, l.user_name AS user, l.model, l.rpm,
@@ -55,7 +55,7 @@ _BUDGET: Final = """
 b.id, b.scope, o.name AS org, b.org_id, u.name AS unit, b.unit_id, t.name AS team, b.team_id, k.name AS key,
     b.key_id, b.user_name AS user, b.period, b.amount_nano_usd, b.soft_percent, b.output_tokens, b.on_failure,
     coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default'), 'UTC') AS zone, b.created_at,
-    b.updated_at, b.soft_told
+    b.updated_at, b.soft_told, b.hard_told
 """
 _BUDGET_FROM: Final = """
 budgets b LEFT JOIN orgs o ON o.id = b.org_id LEFT JOIN units u ON u.id = b.unit_id
@@ -90,12 +90,19 @@ ON CONFLICT DO NOTHING RETURNING id
 """
 BUDGET_UPDATE = """
 UPDATE budgets SET amount_nano_usd = %(amount_nano_usd)s, soft_percent = %(soft_percent)s,
-    output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = clock_timestamp()
+    output_tokens = %(output_tokens)s, on_failure = %(on_failure)s, updated_at = clock_timestamp(),
+    soft_told = CASE WHEN (amount_nano_usd, soft_percent) = (%(amount_nano_usd)s, %(soft_percent)s) THEN soft_told END,
+    hard_told = CASE WHEN amount_nano_usd = %(amount_nano_usd)s THEN hard_told END
 WHERE id = %(id)s
 """
-SOFT_TOLD = """
+TOLD: Final[dict[Cap, LiteralString]] = {
+    "soft": """
 UPDATE budgets SET soft_told = %(since)s WHERE id = %(id)s AND soft_told IS DISTINCT FROM %(since)s RETURNING id
-"""
+""",
+    "hard": """
+UPDATE budgets SET hard_told = %(since)s WHERE id = %(id)s AND hard_told IS DISTINCT FROM %(since)s RETURNING id
+""",
+}
 DELETE: dict[str, LiteralString] = {
     "limit": "DELETE FROM limits WHERE id = %(id)s RETURNING id",
     "budget": "DELETE FROM budgets WHERE id = %(id)s RETURNING id",
@@ -118,81 +125,6 @@ WHERE k.id = %(id)s AND k.revoked_at IS NULL FOR SHARE OF k
 """,
 }
 MODEL = "SELECT 1 AS one FROM deployments WHERE name = %(name)s LIMIT 1"
-
-# One statement, so one snapshot: a record is in the log or still pending, never both.
-SPENT = """
-WITH used AS (
-    SELECT org_id, team_id, key_id, cost_nano_usd FROM spend_rollups
-    WHERE hour >= date_trunc('hour', %(since)s::timestamptz + interval '59 minutes 59.999999 seconds', 'UTC')
-    UNION ALL
-    SELECT org_id, team_id, key_id, cost_nano_usd FROM spend_logs
-    WHERE ts >= %(since)s
-        AND ts < date_trunc('hour', %(since)s::timestamptz + interval '59 minutes 59.999999 seconds', 'UTC')
-    UNION ALL
-    SELECT p.org_id, p.team_id, p.key_id, p.cost_nano_usd
-    FROM unnest(%(ts)s::timestamptz[], %(request)s::uuid[], %(org)s::text[], %(team)s::text[], %(key)s::text[],
-        %(cost)s::bigint[]) AS p (ts, request_id, org_id, team_id, key_id, cost_nano_usd)
-    WHERE p.ts >= %(since)s
-        AND NOT EXISTS (SELECT FROM spend_logs l WHERE l.ts = p.ts AND l.request_id = p.request_id)
-)
-SELECT coalesce(sum(used.cost_nano_usd), 0)::bigint AS spent
-FROM used JOIN budgets b ON b.id = %(id)s
-WHERE CASE b.scope
-    WHEN 'org' THEN used.org_id = b.org_id
-    WHEN 'unit' THEN used.team_id IN (SELECT id FROM teams WHERE unit_id = b.unit_id)
-    WHEN 'team' THEN used.team_id = b.team_id
-    WHEN 'key' THEN used.key_id = b.key_id
-    WHEN 'user' THEN used.key_id IN (SELECT id FROM api_keys WHERE owner = b.user_name)
-    ELSE true END
-"""
-
-# The time zones' midnights lie on quarters of an hour. `MATERIALIZED`: the log is read once for all of them.
-SPENT_BY = """
-WITH held AS (
-    SELECT h.place, h.worker, h.since, b.*
-    FROM unnest(%(budget)s::text[], %(worker)s::text[], %(since)s::timestamptz[]) WITH ORDINALITY
-        AS h (budget_id, worker, since, place) JOIN budgets b ON b.id = h.budget_id
-), used AS MATERIALIZED (
-    SELECT worker, org_id, team_id, key_id, date_bin('15 minutes', ts, 'epoch') AS at, sum(cost_nano_usd) AS cost
-    FROM spend_logs
-    WHERE worker IN (SELECT worker FROM held) AND ts >= (SELECT min(since) FROM held)
-    GROUP BY 1, 2, 3, 4, 5
-)
-SELECT held.place, coalesce(sum(used.cost), 0)::bigint AS spent
-FROM held LEFT JOIN used ON used.worker = held.worker AND used.at >= held.since AND CASE held.scope
-    WHEN 'org' THEN used.org_id = held.org_id
-    WHEN 'unit' THEN used.team_id IN (SELECT id FROM teams WHERE unit_id = held.unit_id)
-    WHEN 'team' THEN used.team_id = held.team_id
-    WHEN 'key' THEN used.key_id = held.key_id
-    WHEN 'user' THEN used.key_id IN (SELECT id FROM api_keys WHERE owner = held.user_name)
-    ELSE true END
-GROUP BY held.place
-"""
-
-
-async def spent_by(conn: Connection, asked: Sequence[tuple[str, str, dt.datetime]]) -> dict[int, int]:
-    """Nano-USD by the number of each (budget's id, worker, since); a budget that is gone has none."""
-    columns = {
-        "budget": [budget for budget, _, _ in asked],
-        "worker": [worker for _, worker, _ in asked],
-        "since": [since for _, _, since in asked],
-    }
-    rows = await (await conn.execute(SPENT_BY, columns)).fetchall()
-    return {int(row["place"]) - 1: int(row["spent"]) for row in rows}
-
-
-async def spent(conn: Connection, budget_id: str, since: dt.datetime, pending: Sequence[Spend] = ()) -> int:
-    """Nano-USD of the budget's scope since then; `pending` are records that may not be in the spend log yet."""
-    columns = {
-        "ts": [spend.ts for spend in pending],
-        "request": [spend.request_id for spend in pending],
-        "org": [spend.org_id for spend in pending],
-        "team": [spend.team_id for spend in pending],
-        "key": [spend.key_id for spend in pending],
-        "cost": [spend.nano_usd for spend in pending],
-    }
-    row = await (await conn.execute(SPENT, {"id": budget_id, "since": since} | columns)).fetchone()
-    return int(row["spent"]) if row else 0
 
 
 @contextmanager
@@ -263,9 +195,10 @@ class LimitStore(Store):
         names = ("id", "amount_nano_usd", "soft_percent", "output_tokens", "on_failure")
         await self._conn.execute(BUDGET_UPDATE, {name: getattr(budget, name) for name in names})
 
-    async def tell_soft(self, budget_id: str, since: dt.datetime) -> bool:
+    async def tell(self, cap: Cap, budget_id: str, since: dt.datetime) -> bool:
         """False when it was told for this period already."""
-        return bool(await self._rows(SOFT_TOLD, {"id": budget_id, "since": since}))
+        return bool(await self._rows(TOLD[cap], {"id": budget_id, "since": since}))
 
-    async def spent(self, budget_id: str, since: dt.datetime) -> int:
-        return await spent(self._conn, budget_id, since)
+    async def daily(self, budget_id: str, since: dt.datetime, before: int) -> tuple[int, dict[dt.date, int]]:
+        """What is spent since then, and by the day from so many days before, in nano-USD."""
+        return await daily(self._conn, budget_id, since, before)

@@ -60,6 +60,18 @@ def read(since: str | None, until: str | None, now: dt.datetime, zone: dt.tzinfo
     return Period(start, end, open=not until, whole_days=from_midnight)
 
 
+def whole(period: Period, oldest: dt.datetime, zone: dt.tzinfo) -> Period:
+    """The same, with whole days where the log that would know of parts of them was archived, as before `oldest`."""
+
+    def begins(moment: dt.datetime) -> dt.datetime:
+        return midnight(moment.astimezone(zone).date(), zone) if moment < oldest else moment
+
+    since, until = begins(period.since), period.until if period.open else begins(period.until)
+    if until <= since:
+        until = midnight(since.astimezone(zone).date() + dt.timedelta(days=1), zone)
+    return Period(since, until, open=period.open, whole_days=period.whole_days)
+
+
 def pin(period: Period) -> tuple[str, str, str]:
     """The period for a cursor."""
     return period.since.isoformat(), period.until.isoformat(), f"{period.open:d}{period.whole_days:d}"

@@ -14,56 +14,57 @@ from scutum_server.usage.cover import Cover, Part
 
 # Each report is one statement, so one snapshot: a log row and its rollups come in one transaction, hence no request is
 # missed or counted twice where two sources meet. The values are known when it is planned (`prepare=False`), so that the
-# parts which it does not need, and the columns that are not grouped by, fall away.
+# parts which it does not need, and the columns that are not grouped by, fall away; the types of all parts are the same,
+# so that several processes can sum at once. `away` are the orgs whose days are
+# not those of the report's zone, or are being built.
 _USED = """
-WITH away AS MATERIALIZED (
-    SELECT org_id FROM spend_zones
-    WHERE (NOT ready OR zone <> %(zone)s) AND (%(org)s::text IS NULL OR org_id = %(org)s)
-), used AS NOT MATERIALIZED (
+WITH used AS NOT MATERIALIZED (
     SELECT * FROM (
-        SELECT d.day, d.org_id, d.team_id, d.key_id, '' AS user_id, d.model, d.provider, d.route, d.requests, d.errors,
-            d.tokens_in, d.tokens_out, d.tokens_cached, d.cost_nano_usd, d.simulated, d.unpriced
+        SELECT d.day, d.org_id, d.team_id, d.key_id, ''::text AS user_id, d.model, d.provider, d.route, d.requests,
+            d.errors, d.tokens_in, d.tokens_out, d.tokens_cached, d.cost_nano_usd, d.simulated, d.unpriced
         FROM spend_days d
         WHERE NOT %(by_user)s AND d.day >= %(day_from)s::date AND d.day < %(day_until)s::date
-            AND d.org_id <> ALL (ARRAY(SELECT org_id FROM away))
+            AND (NOT %(some_away)s OR d.org_id <> ALL (%(away)s::text[]))
         UNION ALL
-        SELECT d.day, d.org_id, d.team_id, d.key_id, d.user_id, d.model, d.provider, d.route, d.requests, d.errors,
-            d.tokens_in, d.tokens_out, d.tokens_cached, d.cost_nano_usd, d.simulated, d.unpriced
+        SELECT d.day, d.org_id, d.team_id, d.key_id, d.user_id, d.model, d.provider, d.route, d.requests,
+            d.errors, d.tokens_in, d.tokens_out, d.tokens_cached, d.cost_nano_usd, d.simulated, d.unpriced
         FROM spend_user_days d
         WHERE %(by_user)s AND d.day >= %(day_from)s::date AND d.day < %(day_until)s::date
-            AND d.org_id <> ALL (ARRAY(SELECT org_id FROM away))
+            AND (NOT %(some_away)s OR d.org_id <> ALL (%(away)s::text[]))
         UNION ALL
-        SELECT (h.hour AT TIME ZONE %(zone)s)::date, h.org_id, h.team_id, h.key_id, '', h.model, h.provider, '',
-            h.requests, h.errors, h.tokens_in, h.tokens_out, h.tokens_cached, h.cost_nano_usd,
+        SELECT (h.hour AT TIME ZONE %(zone)s)::date, h.org_id, h.team_id, h.key_id, ''::text, h.model, h.provider,
+            ''::text, h.requests, h.errors, h.tokens_in, h.tokens_out, h.tokens_cached, h.cost_nano_usd,
             CASE WHEN h.simulated THEN h.requests ELSE 0 END, h.unpriced
         FROM spend_rollups h
         WHERE (h.hour >= %(hours_1)s AND h.hour < %(hours_1_end)s OR h.hour >= %(hours_2)s AND h.hour < %(hours_2_end)s)
-            AND h.org_id <> ALL (ARRAY(SELECT org_id FROM away))
+            AND (NOT %(some_away)s OR h.org_id <> ALL (%(away)s::text[]))
         UNION ALL
-        SELECT (h.hour AT TIME ZONE %(zone)s)::date, h.org_id, h.team_id, h.key_id, '', h.model, h.provider, '',
-            h.requests, h.errors, h.tokens_in, h.tokens_out, h.tokens_cached, h.cost_nano_usd,
+        SELECT (h.hour AT TIME ZONE %(zone)s)::date, h.org_id, h.team_id, h.key_id, ''::text, h.model, h.provider,
+            ''::text, h.requests, h.errors, h.tokens_in, h.tokens_out, h.tokens_cached, h.cost_nano_usd,
             CASE WHEN h.simulated THEN h.requests ELSE 0 END, h.unpriced
         FROM spend_rollups h
-        WHERE EXISTS (SELECT FROM away) AND h.hour >= %(away_hours)s AND h.hour < %(away_hours_end)s
-            AND h.org_id = ANY (ARRAY(SELECT org_id FROM away))
+        WHERE %(some_away)s AND h.hour >= %(away_hours)s AND h.hour < %(away_hours_end)s
+            AND h.org_id = ANY (%(away)s::text[])
         UNION ALL
         SELECT (l.ts AT TIME ZONE %(zone)s)::date, coalesce(l.org_id, ''), coalesce(l.team_id, ''),
             coalesce(l.key_id, ''), coalesce(l.user_id, ''), coalesce(l.model, ''), coalesce(l.provider, ''),
-            coalesce(l.route, ''), 1, (l.status >= 400)::int, l.tokens_in, l.tokens_out, l.tokens_cached,
-            l.cost_nano_usd, l.simulated::int, (l.price_source = 'unknown' AND l.tokens_in + l.tokens_out > 0)::int
+            coalesce(l.route, ''), 1::bigint, (l.status >= 400)::int::bigint, l.tokens_in, l.tokens_out,
+            l.tokens_cached, l.cost_nano_usd, l.simulated::int::bigint,
+            (l.price_source = 'unknown' AND l.tokens_in + l.tokens_out > 0)::int::bigint
         FROM spend_logs l
         WHERE (l.ts >= %(log_1)s AND l.ts < %(log_1_end)s OR l.ts >= %(log_2)s AND l.ts < %(log_2_end)s
                 OR l.ts >= %(log_3)s AND l.ts < %(log_3_end)s OR l.ts >= %(log_4)s AND l.ts < %(log_4_end)s)
-            AND coalesce(l.org_id, '') <> ALL (ARRAY(SELECT org_id FROM away))
+            AND (NOT %(some_away)s OR coalesce(l.org_id, '') <> ALL (%(away)s::text[]))
         UNION ALL
         SELECT (l.ts AT TIME ZONE %(zone)s)::date, coalesce(l.org_id, ''), coalesce(l.team_id, ''),
             coalesce(l.key_id, ''), coalesce(l.user_id, ''), coalesce(l.model, ''), coalesce(l.provider, ''),
-            coalesce(l.route, ''), 1, (l.status >= 400)::int, l.tokens_in, l.tokens_out, l.tokens_cached,
-            l.cost_nano_usd, l.simulated::int, (l.price_source = 'unknown' AND l.tokens_in + l.tokens_out > 0)::int
+            coalesce(l.route, ''), 1::bigint, (l.status >= 400)::int::bigint, l.tokens_in, l.tokens_out,
+            l.tokens_cached, l.cost_nano_usd, l.simulated::int::bigint,
+            (l.price_source = 'unknown' AND l.tokens_in + l.tokens_out > 0)::int::bigint
         FROM spend_logs l
-        WHERE EXISTS (SELECT FROM away) AND (l.ts >= %(away_log_1)s AND l.ts < %(away_log_1_end)s
+        WHERE %(some_away)s AND (l.ts >= %(away_log_1)s AND l.ts < %(away_log_1_end)s
                 OR l.ts >= %(away_log_2)s AND l.ts < %(away_log_2_end)s)
-            AND coalesce(l.org_id, '') = ANY (ARRAY(SELECT org_id FROM away))
+            AND coalesce(l.org_id, '') = ANY (%(away)s::text[])
     ) AS every
     WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND (%(teams)s::text[] IS NULL OR team_id = ANY (%(teams)s))
         AND (%(key)s::text IS NULL OR key_id = %(key)s) AND (%(user)s::text IS NULL OR user_id = %(user)s)
@@ -129,7 +130,7 @@ _PAGE_OF_DAYS = """, total AS (
                 whole_sum(cost_nano_usd) AS cost_nano_usd, whole_sum(simulated) AS simulated,
                 whole_sum(unpriced) AS unpriced
             FROM spend_user_days d
-            WHERE d.day = at.day AND d.org_id <> ALL (ARRAY(SELECT org_id FROM away))
+            WHERE d.day = at.day
                 AND (%(org)s::text IS NULL OR org_id = %(org)s)
                 AND (%(teams)s::text[] IS NULL OR team_id = ANY (%(teams)s))
                 AND (%(key)s::text IS NULL OR key_id = %(key)s) AND (%(user)s::text IS NULL OR user_id = %(user)s)
@@ -168,11 +169,11 @@ SELECT coalesce(o.time_zone, (SELECT time_zone FROM orgs WHERE name = 'default')
 FROM (SELECT 1) AS one LEFT JOIN orgs o ON o.id = %(org)s
 """
 AWAY = """
-SELECT 1 AS one FROM spend_zones
-WHERE (NOT ready OR zone <> %(zone)s) AND (%(org)s::text IS NULL OR org_id = %(org)s) LIMIT 1
+SELECT org_id FROM spend_zones
+WHERE (NOT ready OR zone <> %(zone)s) AND (%(org)s::text IS NULL OR org_id = %(org)s) ORDER BY org_id
 """
 ZONE = "SELECT name FROM time_zones WHERE name = %(name)s"
-OLDEST = "SELECT min(day) AS day FROM spend_days"
+OLDEST = "SELECT (SELECT min(day) FROM spend_days) AS day, (SELECT min(ts) FROM spend_logs) AS log"
 UNIT_TEAMS = "SELECT id FROM teams WHERE unit_id = %(id)s"
 CANDIDATES: dict[str, LiteralString] = {
     "org": """
@@ -287,12 +288,14 @@ class ReportStore(Store):
 
     async def report(self, question: Question) -> Found:
         await self._conn.execute(TUNE)
-        params, statement = _params(question), REPORT
-        if _users_by_day(question) and not await self._rows(AWAY, params):
-            statement = USERS_BY_DAY
-            params["by_user"] = question.filters.user is not None
-        cursor = await self._conn.execute(statement, params, prepare=False)
-        rows = await cursor.fetchall()
+        params = _params(question)
+        away = await self._away(params)
+        while True:
+            rows = await self._report(question, params | {"away": away, "some_away": bool(away)})
+            # Days that began to be built anew meanwhile were not all there.
+            away, before = await self._away(params), away
+            if set(away) <= set(before):
+                break
         groups = [
             Group(
                 day=row["day"],
@@ -307,6 +310,16 @@ class ReportStore(Store):
         ]
         return Found(groups, Sums(**{name: rows[0][f"all_{name}"] or 0 for name in _SUMS}))
 
+    async def _away(self, params: dict[str, Any]) -> list[str]:
+        return [row["org_id"] for row in await self._rows(AWAY, params)]
+
+    async def _report(self, question: Question, params: dict[str, Any]) -> list[dict[str, Any]]:
+        statement = REPORT
+        if _users_by_day(question) and not params["away"]:
+            statement = USERS_BY_DAY
+            params["by_user"] = question.filters.user is not None
+        return await (await self._conn.execute(statement, params, prepare=False)).fetchall()
+
     async def home_zone(self, org: str | None) -> str:
         """The time zone of the org, or of the default one."""
         return str((await self._rows(HOME, {"org": org}))[0]["zone"])
@@ -314,9 +327,10 @@ class ReportStore(Store):
     async def knows_zone(self, name: str) -> bool:
         return bool(await self._rows(ZONE, {"name": name}))
 
-    async def oldest_day(self) -> dt.date | None:
-        found: dt.date | None = (await self._rows(OLDEST, {}))[0]["day"]
-        return found
+    async def oldest(self) -> tuple[dt.date | None, dt.datetime | None]:
+        """The first day that is in the books, and the first record that the log still has."""
+        row = (await self._rows(OLDEST, {}))[0]
+        return row["day"], row["log"]
 
     async def candidates(self, kind: str, ref: str) -> list[Candidate]:
         """What `ref` may mean; `kind` is org, unit, team or key."""

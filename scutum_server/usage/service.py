@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from scutum_server.errors import InvalidInput, NotFound
 from scutum_server.infra import paging, refs
 from scutum_server.usage.cover import cover, midnight, place
-from scutum_server.usage.period import Period, pin, pinned, read
+from scutum_server.usage.period import Period, pin, pinned, read, whole
 from scutum_server.usage.report_store import Filters, Found, Group, Position, Question, ReportStore, Sums
 
 DIMENSIONS: Final = ("org", "unit", "team", "key", "user", "model", "provider", "route", "day")
@@ -60,7 +60,11 @@ class ReportService:
         filters = await self._filters(ask)
         name, zone = await self._zone(ask.zone, filters.org)
         after = paging.decode("usage", cursor, 8)
-        period = pinned(after[:3], zone) if after else read(ask.since, ask.until, self._clock(), zone)
+        period = (
+            pinned(after[:3], zone)
+            if after
+            else await self._kept(read(ask.since, ask.until, self._clock(), zone), zone)
+        )
         others = [each for each in dimensions if each != "day"]
         question = Question(
             cover=cover(
@@ -102,7 +106,7 @@ class ReportService:
         found: Found,
     ) -> None:
         """Adds the period before: to the total, and to each group unless groups are days."""
-        former = period.before(zone)
+        former = await self._kept(period.before(zone), zone)
         window = cover(
             former.since,
             former.until,
@@ -123,7 +127,7 @@ class ReportService:
                 second=None if question.by_day else question.second,
             )
         )
-        oldest = await self._store.oldest_day()
+        oldest, _ = await self._store.oldest()
         answer["before"] = {
             "since": former.since,
             "until": former.until,
@@ -134,6 +138,14 @@ class ReportService:
             known = {(group.first, group.second): group.sums for group in then.groups}
             for item, group in zip(answer["items"], groups, strict=True):
                 item.update(_change(group.sums, known.get((group.first, group.second))))
+
+    async def _kept(self, period: Period, zone: dt.tzinfo) -> Period:
+        """The period in whole days where the log was archived: only its days are known."""
+        day, log = await self._store.oldest()
+        # The log goes by the month; a record of its first day may be of another day elsewhere.
+        month = (log or self._clock()).astimezone(dt.UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        archived = day is not None and day < month.date() - dt.timedelta(days=1)
+        return whole(period, month, zone) if archived else period
 
     async def _zone(self, asked: str | None, org: str | None) -> tuple[str, dt.tzinfo]:
         """The one that is asked for, else the org's, else the default org's."""

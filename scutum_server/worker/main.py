@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import signal
 import socket
+from collections.abc import Sequence
 
 import uvloop
 
@@ -17,7 +19,9 @@ from scutum_server.leases.store import LeaseStore
 from scutum_server.licensing.trust import Trust
 from scutum_server.settings import WorkerSettings
 from scutum_server.usage.ingest import Ingest
+from scutum_server.usage.models import UsageRecord
 from scutum_server.usage.store import SpendStore, UsageQueue, UsageStream
+from scutum_server.worker.caps import Caps
 from scutum_server.worker.drift import DriftWatch
 from scutum_server.worker.heartbeat import Beat, Heartbeat, beat
 from scutum_server.worker.jobs import Jobs
@@ -26,7 +30,6 @@ from scutum_server.worker.licences import LicenceWatch
 from scutum_server.worker.partitions import Partitions
 from scutum_server.worker.reclaim import Reclaim
 from scutum_server.worker.rollups import Rollups
-from scutum_server.worker.soft_caps import SoftCaps
 from scutum_server.worker.spans import Place, place
 from scutum_server.worker.store import HeartbeatStore, ProviderStore
 from scutum_server.worker.tracing import Exporter
@@ -54,7 +57,15 @@ async def _main(settings: WorkerSettings) -> None:
     places: dict[str, Place] = {}
     exporter = None if settings.traces is None else Exporter(settings.traces, lambda: places)
     queue = UsageQueue(redis, socket.gethostname())
-    ingest = Ingest(queue, spend, stop, None if exporter is None else exporter.offer)
+    leases = LeaseStore(redis)
+    caps = Caps(settings.database, leases)
+
+    def stored(rows: Sequence[tuple[dt.datetime, UsageRecord]]) -> None:
+        caps.offer(rows)
+        if exporter is not None:
+            exporter.offer(rows)
+
+    ingest = Ingest(queue, spend, stop, stored)
 
     def report() -> Beat:
         progress = ingest.progress
@@ -62,8 +73,7 @@ async def _main(settings: WorkerSettings) -> None:
         return beat(waiting=progress.waiting, stored=progress.stored, rejected=progress.rejected, traces=traces)
 
     heartbeat = Heartbeat(HeartbeatStore(redis), settings.status_file, report)
-    reclaim = Reclaim(LeaseStore(redis), UsageStream(redis), settings.database)
-    soft_caps = SoftCaps(settings.database)
+    reclaim = Reclaim(leases, UsageStream(redis), settings.database)
     keeper = Keeper(settings)
     licences = LicenceWatch(settings.database, Trust(settings.license_trust))
     log.info("Worker started")
@@ -74,7 +84,7 @@ async def _main(settings: WorkerSettings) -> None:
                 Partitions(settings).run(),
                 Jobs(settings).run(),
                 reclaim.run(),
-                soft_caps.run(),
+                caps.run(),
                 licences.run(),
                 keeper.run(),
                 Rollups(settings.database).run(),

@@ -15,7 +15,8 @@ from scutum_server.errors import Unavailable
 from scutum_server.infra.db import connect
 from scutum_server.infra.tasks import Heed
 from scutum_server.leases.store import LOST_MS, Held, LeaseStore
-from scutum_server.limits.store import spent_by, unavailable_on_error
+from scutum_server.limits.spent_store import spent_by
+from scutum_server.limits.store import unavailable_on_error
 from scutum_server.settings import DatabaseSettings
 from scutum_server.usage.store import UsageStream
 

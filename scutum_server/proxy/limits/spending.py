@@ -7,7 +7,8 @@ import datetime as dt
 from scutum_server.infra.db import connect
 from scutum_server.leases.models import Meter
 from scutum_server.limits.models import Spend
-from scutum_server.limits.store import spent, unavailable_on_error
+from scutum_server.limits.spent_store import spent
+from scutum_server.limits.store import unavailable_on_error
 from scutum_server.settings import DatabaseSettings
 from scutum_server.usage.ingest import parse
 from scutum_server.usage.store import UsageStream

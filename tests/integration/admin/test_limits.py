@@ -50,16 +50,17 @@ async def test_a_limit_says_exactly_whom_it_is_for(admin: Admin, unique: str) ->
 async def test_a_budget_shows_what_is_spent_and_left(admin: Admin, unique: str) -> None:
     team = await admin.make("/teams", name=unique)
     admin.sql(
-        "INSERT INTO spend_rollups VALUES (date_trunc('hour', now()), 'org', %s, 'k', 'm', 'p', 1, 0, 0, 0, 0, "
-        "8500000000, false)",
-        team["id"],
+        "INSERT INTO spend_logs (ts, request_id, org_id, team_id, status, cost_nano_usd) "
+        "VALUES (now(), gen_random_uuid(), %s, %s, 200, 8500000000)",
+        (await admin.get("/orgs"))["items"][0]["id"], team["id"],
     )
     made = await admin.make("/budgets", scope="team", team=unique, period="month", amount_usd="10.00")
     assert (made["amount_usd"], made["spent_usd"], made["left_usd"], made["state"]) == ("10", "8.5", "1.5", "soft")
+    assert (made["reserved_usd"], made["forecast_usd"], made["runs_out_at"]) == ("0", None, None), "too early to tell"
     since, until = (dt.datetime.fromisoformat(made[edge]) for edge in ("since", "until"))
     assert since.day == until.day == 1 and since <= dt.datetime.now(dt.UTC) < until
     changed = (await admin.call("PATCH", f"/budgets/{made['id']}", json={"amount_usd": "8.5"})).json()
-    assert (changed["state"], changed["left_usd"]) == ("exceeded", "0")
+    assert (changed["state"], changed["left_usd"]) == ("hard", "0")
     assert admin.config("budget", made["id"]) == 2
     assert (await admin.call("DELETE", f"/budgets/{made['id']}")).status_code == 204
     assert [len(admin.audit(f"budget.{verb}")) for verb in ("create", "update", "delete")] == [1, 1, 1]
@@ -70,7 +71,8 @@ async def test_budgets_of_every_scope_count_their_own(admin: Admin, unique: str)
     key = await admin.make("/keys", name=unique, team=unique, owner="ada")
     for cost, key_id in ((1, key["id"]), (2, "another")):
         admin.sql(
-            "INSERT INTO spend_rollups VALUES (date_trunc('hour', now()), %s, %s, %s, 'm', 'p', 1, 0, 0, 0, 0, %s, false)",
+            "INSERT INTO spend_logs (ts, request_id, org_id, team_id, key_id, status, cost_nano_usd) "
+            "VALUES (now(), gen_random_uuid(), %s, %s, %s, 200, %s)",
             (await admin.get("/orgs"))["items"][0]["id"], team["id"], key_id, cost * 1_000_000_000,
         )  # fmt: skip
     for fields, spent in (
@@ -82,6 +84,45 @@ async def test_budgets_of_every_scope_count_their_own(admin: Admin, unique: str)
     ):
         made = await admin.make("/budgets", period="day", amount_usd="100", **fields)
         assert made["spent_usd"] == spent, fields
+
+
+async def test_what_running_requests_hold_is_not_left(admin: Admin, unique: str) -> None:
+    made = await admin.make("/budgets", scope="user", user=unique, period="day", amount_usd="10", soft_percent=10)
+    since = int(dt.datetime.fromisoformat(made["since"]).timestamp() * 1000)
+    await admin.make("/keys", name=unique, team="default", owner=unique)
+    key = f"scutum:lease:{made['id']}.day:{since}"
+    redis = admin.runtime.vitals._client
+    await redis.hset(key, mapping={"=": 0, "w1": 5_000_000_000, "~w1": 1_250_000_000, "~w2": 250_000_000, "!": 1})
+    held = await admin.get(f"/budgets/{made['id']}")
+    assert (held["reserved_usd"], held["left_usd"], held["state"]) == ("1.5", "8.5", "ok")
+    assert held["refusing"] is False, "others that run are in the way"
+    admin.sql(
+        "INSERT INTO spend_logs (ts, request_id, key_id, status, cost_nano_usd) "
+        "SELECT now(), gen_random_uuid(), id, 200, 9900000000 FROM api_keys WHERE owner = %s",
+        unique,
+    )
+    assert (await admin.get(f"/budgets/{made['id']}"))["state"] == "soft", "those that run may leave enough"
+    await redis.hset(key, mapping={"~w1": 0, "~w2": 0})
+    refusing = await admin.get(f"/budgets/{made['id']}")
+    assert (refusing["left_usd"], refusing["state"], refusing["refusing"]) == ("0.1", "hard", True)
+    await redis.hdel(key, "!")
+    assert (await admin.get(f"/budgets/{made['id']}"))["state"] == "soft"
+
+
+async def test_the_forecast_comes_from_the_days_before(admin: Admin, unique: str) -> None:
+    made = await admin.make("/budgets", scope="user", user=unique, period="day", amount_usd="10")
+    key = await admin.make("/keys", name=unique, team="default", owner=unique)
+    for days in range(1, 4):
+        assert (await admin.get(f"/budgets/{made['id']}"))["forecast_usd"] is None
+        admin.sql(
+            "INSERT INTO spend_logs (ts, request_id, key_id, status, cost_nano_usd) "
+            "VALUES (now() - make_interval(days => %s), gen_random_uuid(), %s, 200, 4000000000000)",
+            days, key["id"],
+        )  # fmt: skip
+    told = await admin.get(f"/budgets/{made['id']}")
+    passed = (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(told["since"])) / dt.timedelta(days=1)
+    assert abs(float(told["forecast_usd"]) - 4000 * (1 - passed)) < 10 and told["spent_usd"] == "0"
+    assert dt.datetime.fromisoformat(told["runs_out_at"]) - dt.datetime.now(dt.UTC) < dt.timedelta(minutes=5)
 
 
 async def test_amounts_are_exact_and_bounded(admin: Admin) -> None:

@@ -50,11 +50,11 @@ def test_a_budget_from_the_command_line(cli: Cli) -> None:
     made = cli.ok("budgets", "create", "--team", "thrifty", "--month", "250", "--soft", "70%")
     assert re.match(r"Budget of \$250\.00 a month for team thrifty created \(budget_", made.err)
     listed = cli.ok("budgets", "list").out
-    assert "SPENT" in listed and "LEFT" in listed and "team thrifty" in listed
+    assert "SPENT" in listed and "LEFT" in listed and "team thrifty" in listed and "  0 % .........." in listed
     (budget,) = cli.ok("budgets", "list", "--filter", "team=thrifty", "-o", "json").json["items"]
     assert (budget["soft_percent"], budget["left_usd"], budget["state"]) == (70, "250", "ok")
     assert (
-        f"team thrifty,month,250,0,250,0,ok,{budget['until']},{budget['id']}"
+        f"team thrifty,month,250,0,250,0,ok,,{budget['until']},{budget['id']}"
         in cli.ok("budgets", "list", "-o", "csv").out
     )
     assert "$500.00 left" in cli.ok("budgets", "update", budget["id"], "--amount", "500").err

@@ -92,12 +92,9 @@ async def test_what_was_spent_before_the_budget_counts(priced: tuple[Proxy, Upst
     key = proxy.rows.key()
     with proxy.rows.transaction() as conn:
         conn.execute(
-            "INSERT INTO spend_logs (ts, request_id, team_id, status, cost_nano_usd) VALUES (now(), %s, 'team_default', 200, 1)",
+            "INSERT INTO spend_logs (ts, request_id, org_id, team_id, status, cost_nano_usd) "
+            "VALUES (now(), %s, 'org_default', 'team_default', 200, 5000000)",
             (str(uuid7()),),
-        )
-        conn.execute(
-            "INSERT INTO spend_rollups VALUES (date_trunc('hour', now()), 'org_default', 'team_default', 'k', 'm', 'p', "
-            "1, 0, 0, 0, 0, 5000000, false)"
         )
     proxy.rows.budget("team", team_id="team_default", amount_nano_usd=5_000_000)
     await asyncio.to_thread(ruled, proxy, key)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from scutum_server.infra.db import Connection, connect
 from scutum_server.settings import DatabaseSettings
@@ -21,6 +22,7 @@ from scutum_server.usage.report_store import ReportStore
 from scutum_server.usage.rollup_store import RollupStore
 from scutum_server.usage.service import DIMENSIONS, Ask, ReportService, usd
 from scutum_server.usage.store import SpendStore
+from tests.fixtures.servers import Postgres
 
 ZONES = {"org_in": "Asia/Kolkata", "org_us": "America/New_York", "org_us2": "America/New_York"}
 NOW = dt.datetime(2026, 3, 20, 15, 40, 10, tzinfo=dt.UTC)
@@ -209,3 +211,21 @@ async def test_the_trend_compares_with_as_much_time_before(database: DatabaseSet
     assert not earlier["before"]["complete"] and earlier["total"]["change"]["cost_percent"] is None
     by_day = await service.report(Ask(by="day", since="1d", zone="UTC", trend=True), 100, None)
     assert "change" not in by_day["items"][0] and by_day["total"]["change"]["cost_percent"] == 33.3
+
+
+async def test_where_the_log_was_archived_only_whole_days_are_told(
+    postgres: Postgres, database: DatabaseSettings, connection: Connection
+) -> None:
+    old = dt.datetime(2026, 1, 10, 9, tzinfo=dt.UTC)
+    mine = {"org_id": "org_x", "user_id": "ann", "cost_nano_usd": 10**9}
+    await store(database, [row(old, **mine), row(old.replace(hour=20), **mine), row(NOW - dt.timedelta(hours=1), **mine)])
+    service = ReportService(ReportStore(connection), lambda: NOW)
+    ask = Ask(by="user", since="2026-01-10T12:00:00", until="2026-02-01T00:00:00", zone="UTC")
+    assert (await service.report(ask, 10, None))["total"]["requests"] == 1
+    with psycopg.connect(**postgres.owner(database.dbname).conninfo()) as conn:  # type: ignore[arg-type]
+        conn.execute("DROP TABLE spend_logs_202601")
+    report = await service.report(ask, 10, None)
+    assert (report["since"], report["total"]["requests"]) == (dt.datetime(2026, 1, 10, tzinfo=dt.UTC), 2)
+    late = structs.replace(ask, since="2026-01-10T10:00:00", until="2026-01-10T12:00:00")
+    assert (await service.report(late, 10, None))["until"] == dt.datetime(2026, 1, 11, tzinfo=dt.UTC)
+    assert (await service.report(Ask(since="3h", zone="UTC"), 10, None))["since"] == NOW - dt.timedelta(hours=3)
