@@ -142,12 +142,12 @@ _scutum_flags() {
     'audit verify') printf '%b\n' '--from --to --trust --checkpoints -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit verifications') printf '%b\n' '--columns --sort --filter --limit --all --watch -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit checkpoints') printf '%b\n' '--columns --sort --filter --limit --all --watch -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'audit checkpoint') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'audit checkpoint') printf '%b\n' '--dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit shipments') printf '%b\n' '--columns --sort --filter --limit --all --watch -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit keys') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit keys list') printf '%b\n' '--columns --sort --filter --limit --all --watch -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'audit keys export') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
-    'audit keys rotate') printf '%b\n' '-y --yes -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
+    'audit keys rotate') printf '%b\n' '-y --yes --dry-run -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     settings) printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings list') printf '%b\n' '--columns --sort --filter --limit --all --watch -o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;
     'settings get') printf '%b\n' '-o --output --quiet --verbose --debug --no-color --no-progress --utc --context --help -h' ;;

@@ -94,8 +94,11 @@ def checkpoints() -> None:
     present.show_list(client.connect().checkpoints, audit.CHECKPOINTS, empty=empty)
 
 
-def checkpoint() -> None:
+def checkpoint(dry_run: options.DryRun = False) -> None:
     """Sign every chain that has grown, and ship the checkpoints, now."""
+    if dry_run:
+        output.preview("sign every chain that has grown, and ship the checkpoints")
+        return
     server = client.connect()
     task = _wait(server, server.make_checkpoints())
     result = task["result"] or {}
@@ -128,8 +131,11 @@ def export() -> None:
         output.emit_text(f"{retired}{key['pem'].strip()}")
 
 
-def rotate(yes: options.Yes = False) -> None:
+def rotate(yes: options.Yes = False, dry_run: options.DryRun = False) -> None:
     """Sign once more with the key in use, then take a new one; the former holds for what it has signed."""
+    if dry_run:
+        output.preview("sign once more, then take a new signing key")
+        return
     output.confirm("Take a new signing key?", yes=yes)
     server = client.connect()
     task = _wait(server, server.rotate_key())

@@ -12,7 +12,7 @@ from scutum_cli.render.text import NOTHING, Face, age, clock, count, plural, spa
 if TYPE_CHECKING:
     from scutum_cli.client.types import AuditKey, AuditLog, AuditTask, Checkpoint, Shipment
 
-SPARE = ("SOURCE", "OUTCOME")
+SPARE = ("SOURCE",)
 """What a narrow terminal does without."""
 _LONG = 40
 
@@ -20,6 +20,11 @@ _LONG = 40
 def who(row: AuditLog) -> str:
     """The address if there is one: people know it better than an id."""
     return row["actor_email"] or row["actor_id"]
+
+
+def did(row: AuditLog) -> str:
+    """`key.revoke`, or `denied key.revoke`: that it was not allowed must not go for want of room."""
+    return row["action"] if row["outcome"] == "success" else f"{row['outcome']} {row['action']}"
 
 
 def resource(row: AuditLog) -> str:
@@ -49,11 +54,11 @@ def change(row: AuditLog) -> str:
 COLUMNS: list[Column[AuditLog]] = [
     Column("timestamp", "WHEN", lambda row, face: clock(row["timestamp"], face)),
     Column("actor", "WHO", lambda row, _: who(row), value=who),
-    Column("action", "ACTION"),
-    Column("outcome", "OUTCOME"),
+    Column("action", "ACTION", lambda row, _: did(row)),
     Column("source", "SOURCE"),
     Column("resource", "WHAT", lambda row, _: resource(row), value=resource),
     Column("change", "CHANGE", lambda row, _: change(row), extra=True, value=lambda row: row["diff"]),
+    Column("outcome", "OUTCOME", extra=True),
     Column("id", "ID", extra=True),
     Column("org_id", "ORG", extra=True),
     Column("seq", "SEQ", right=True, extra=True),
@@ -74,10 +79,9 @@ FIELDS = (
 
 def line(row: AuditLog, face: Face) -> str:
     """One row on one line, for `tail`."""
-    denied = "" if row["outcome"] == "success" else f" ({row['outcome']})"
     told = change(row)
     end = "" if told == NOTHING else f"  {told}"
-    return f"{clock(row['timestamp'], face)}  {who(row)}  {row['action']}{denied}  {resource(row)}{end}"
+    return f"{clock(row['timestamp'], face)}  {who(row)}  {did(row)}  {resource(row)}{end}"
 
 
 def _row(finding: Mapping[str, Any]) -> str:
@@ -139,12 +143,12 @@ VERIFICATIONS: list[Column[AuditTask]] = [
     Column("id", "ID"),
 ]
 CHECKPOINTS: list[Column[Checkpoint]] = [
-    Column("signed_at", "SIGNED", lambda one, face: clock(one["signed_at"], face)),
+    Column("signed_at", "SIGNED", lambda one, face: age(one["signed_at"], face)),
     Column("org_id", "ORG"),
     Column("seq", "ROW", lambda one, _: count(one["seq"]), right=True),
-    Column("count", "SINCE THE LAST", lambda one, _: count(one["count"]), right=True),
+    Column("count", "NEW", lambda one, _: count(one["count"]), right=True),
     Column("key_id", "KEY"),
-    Column("hash", "HASH"),
+    Column("hash", "HASH", extra=True),
     Column("timestamp", "ROW'S TIME", lambda one, face: clock(one["timestamp"], face), extra=True),
     Column("signature", "SIGNATURE", extra=True),
 ]

@@ -67,6 +67,7 @@ def test_a_list_fits_the_terminal(cli: Cli, team: str, width: int) -> None:
     main, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     env = cli.environment({"COLUMNS": str(width)})
+    cli("login", "--api-key-stdin", stdin="sk-scutum-wrong-0123456789")
     subprocess.run([sys.executable, "-m", "scutum_cli.app", "audit", "list", "--limit", "5", "--no-color"], stdout=side, stderr=side, env=env, cwd=ROOT, timeout=60, check=True)
     os.close(side)
     text = b""
@@ -78,6 +79,7 @@ def test_a_list_fits_the_terminal(cli: Cli, team: str, width: int) -> None:
     lines = text.decode().splitlines()
     assert len(lines) >= 6 and max(len(line) for line in lines) <= width, lines
     assert "ACTION" in lines[0] and "WHAT" in lines[0]
+    assert any(" denied " in line for line in lines), "what was refused says so at any width"
 
 
 def test_an_export_is_whole_private_and_the_same_in_every_format(cli: Cli, team: str, tmp_path: Path) -> None:
@@ -149,6 +151,7 @@ def test_an_auditor_verifies_tampers_and_is_told(
     assert [task["result"]["intact"] for task in listed[:3]] == [True, False, True]
 
     before = cli.ok("audit", "keys", "list", "-o", "json").json["items"]
+    assert cli.ok("audit", "keys", "rotate", "--dry-run").out.startswith("would ")
     cli.ok("audit", "keys", "rotate", "--yes")
     after = cli.ok("audit", "keys", "list", "-o", "json").json["items"]
     assert len(after) == len(before) + 1 and sum(one["retired_at"] is None for one in after) == 1
