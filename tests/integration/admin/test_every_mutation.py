@@ -105,6 +105,7 @@ async def tenancy(walk: Walk) -> None:
     walk.secrets |= {"a client key": key["key"], "the next client key": rotated["key"]}
     await walk("update_key", "PATCH", "/keys/k1", {"metadata": {**PLANTED, "more": [PLANTED]}})
     await walk("revoke_key", "POST", "/keys/k1/revoke")
+    await walk("delete_key", "DELETE", "/keys/k1")
 
 
 async def gateway(walk: Walk) -> None:
@@ -124,6 +125,7 @@ async def gateway(walk: Walk) -> None:
     await walk("delete_model", "DELETE", "/models/m")
     await walk("delete_provider", "DELETE", "/providers/p")
     await walk("put_setting", "PUT", "/settings/keys.default_ttl_days", {"value": 9})
+    await walk("reset_setting", "DELETE", "/settings/keys.default_ttl_days")
 
 
 async def money(walk: Walk) -> None:
@@ -146,6 +148,7 @@ ELSEWHERE = {
     "delete_unit": "below", "delete_org": "below", "diff_config": "reads only",
     "apply_config": "the tests of declarative config: a row for each object", "forget_config": "there, too",
     "confirm_archive_retention": "tests/integration/archives", "run_archives": "there, too",
+    **dict.fromkeys(("put_sso", "delete_sso", "start_sso", "finish_sso", "start_device_login", "finish_device_login"), "test_sso.py"),
     "probe_archive_store": "reads only", "verify_archive": "reads only",
 }  # fmt: skip
 
