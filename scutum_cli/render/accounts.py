@@ -56,7 +56,7 @@ SERVICE_ACCOUNTS: list[Column[ServiceAccount]] = [
     Column("role", "ROLE"),
     Column("org", "ORG", _org),
     Column("state", "STATE"),
-    Column("hint", "TOKEN", lambda account, _: "…" + account["hint"].rpartition("…")[2]),
+    Column("hint", "TOKEN", lambda account, _: "…" + account["hint"].rpartition("…")[2], extra=True),
     Column("expires_at", "EXPIRES", _expires),
     Column("last_login_at", "LAST LOGIN", lambda account, face: age(account["last_login_at"], face)),
     Column("created_at", "CREATED", lambda account, face: age(account["created_at"], face), extra=True),
