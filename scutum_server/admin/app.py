@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from scutum_server import __version__
@@ -36,13 +36,15 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _guarded() -> APIRouter:
-    """The routes that need a session, each inside one transaction."""
+def _add_guarded(app: FastAPI) -> None:
+    """The routes that need a session, each inside one transaction.
+
+    Straight into the application: the framework looks through a router inside a router twice for every request.
+    """
     transactional = [Depends(unit_of_work, scope="function")]
-    guarded = APIRouter()
     # Longer paths first: a reference may hold slashes, so `…/test` must not be taken for one.
-    guarded.include_router(gateway.probing, dependencies=[Depends(auth.authenticate)])
-    guarded.include_router(archives.outside, dependencies=[Depends(auth.authenticate)])
+    for router in (gateway.probing, archives.outside):
+        app.include_router(router, prefix=PREFIX, dependencies=[Depends(auth.authenticate)])
     for router in (
         logins.own,
         roles.router,
@@ -58,8 +60,7 @@ def _guarded() -> APIRouter:
         licensing.router,
         declarative.router,
     ):
-        guarded.include_router(adopt(router), dependencies=transactional)
-    return guarded
+        app.include_router(adopt(router), prefix=PREFIX, dependencies=transactional)
 
 
 def routes() -> FastAPI:
@@ -79,7 +80,7 @@ def routes() -> FastAPI:
     app.include_router(licensing.public, prefix=PREFIX)
     app.include_router(logins.router, prefix=PREFIX)
     app.include_router(sso.router, prefix=PREFIX)
-    app.include_router(_guarded(), prefix=PREFIX)
+    _add_guarded(app)
     return app
 
 

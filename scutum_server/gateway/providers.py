@@ -311,7 +311,11 @@ def _check_vendor(vendor: str) -> None:
     if vendor in known:
         return
     near = difflib.get_close_matches(vendor, known, n=1)
+    usual = {str(preset.settings["vendor"]) for preset in PRESETS.values() if "vendor" in preset.settings}
+    alike = [name for name in known if name[0] == vendor[0]] or sorted(usual)
     hint = f"Did you mean {near[0]}? " if near else ""
     raise BadField(
-        f"LiteLLM knows no vendor “{vendor}”.", param="settings.vendor", hint=f"{hint}Known: {', '.join(known)}."
+        f"LiteLLM knows no vendor “{vendor}”.",
+        param="settings.vendor",
+        hint=f"{hint}Of the {len(known)} it knows: {', '.join(alike)}.",
     )

@@ -99,6 +99,8 @@ async def test_bodies_that_are_none(admin: Admin) -> None:
         for content in ("", "{", "nul", "[]", '"x"', "1", "{" * 5000, "[" * 100_000, '{"a": 1e400}', '{"a": NaN}', b"\xff\xfe", b"\xef\xbb\xbf{}"):
             answer = await admin.call(method, where, content=content, headers=kind)
             assert answer.status_code in {400, 422} or (content in ("", b"\xef\xbb\xbf{}") and answer.status_code < 500), (method, path, content[:20], answer.text)
+        if path.startswith("/config/"):
+            continue  # a whole install's configuration may be larger
         answer = await admin.call(method, where, content=b'{"name": "' + b"x" * 1024 * 1024 + b'"}', headers=kind)
         assert (answer.status_code, answer.json()["code"]) == (413, "request_too_large")
 
