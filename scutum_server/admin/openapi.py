@@ -1,7 +1,9 @@
 """The OpenAPI document: `python -m scutum_server.admin.openapi` prints it without a server."""
 
+import asyncio
 import json
 import sys
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response
@@ -79,13 +81,16 @@ def render(app: FastAPI) -> str:
 
 
 def mount(app: FastAPI, prefix: str) -> None:
-    """Serves the document, rendered once."""
-    text = render(app)
+    """Serves the document, rendered when it is first asked for: that takes half a second."""
     router = APIRouter()
+
+    @cache
+    def text() -> str:
+        return render(app)
 
     @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticate)])
     async def get_openapi_document() -> Response:
-        return Response(text, media_type="application/json")
+        return Response(await asyncio.to_thread(text), media_type="application/json")
 
     app.include_router(router, prefix=prefix)
 

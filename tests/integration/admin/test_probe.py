@@ -276,6 +276,7 @@ def aws(said: str, status: int) -> str:
     provider = Provider(
         id="prov_1", name="b", kind="litellm", base_url=None, api_key_hint="AKI…", models=["claude"], keys=1,
         settings={"vendor": "bedrock", "region": "eu-central-1"}, created_at=dt.datetime.now(dt.UTC),
+        updated_at=dt.datetime.now(dt.UTC),
     )  # fmt: skip
     target = Target(provider=provider, wrapped_key=b"x", model="claude", upstream_model="anthropic.claude-x",
                     model_kind=None, proxy_secret=None)  # fmt: skip
@@ -295,6 +296,7 @@ async def test_the_library_s_connections_are_explained_too() -> None:
     provider = Provider(
         id="prov_1", name="b", kind="litellm", base_url=None, api_key_hint=None, models=[], keys=0,
         settings={"vendor": "bedrock", "region": "eu-centrall-1"}, created_at=dt.datetime.now(dt.UTC),
+        updated_at=dt.datetime.now(dt.UTC),
     )  # fmt: skip
     target = Target(provider=provider, wrapped_key=None, model=None, upstream_model=None, model_kind=None, proxy_secret=None)
     for said, code, hint in (
