@@ -57,7 +57,7 @@ def test_a_role_that_may_create_roles_suffices_and_the_services_get_their_own(fo
     prepare(env)
     app = DatabaseSettings("127.0.0.1", foreign.port, "scutum_app", "gateway", "a" * 24)
     with psycopg.connect(**app.conninfo()) as conn:
-        assert conn.execute("SELECT count(*) FROM settings").fetchone() == (0,)
+        assert conn.execute("SELECT count(*) FROM teams").fetchone() == (0,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             conn.execute("DELETE FROM audit_logs")
 

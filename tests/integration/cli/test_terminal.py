@@ -72,7 +72,7 @@ def test_tables_fit_the_terminal(bare: Cli) -> None:
 
 def test_the_master_key_is_not_echoed(bare: Cli) -> None:
     bare.write_contexts(context("a"), current="a")
-    code, screen = on_terminal(bare, "login", typed="sk-secret-typed\n", after="master key: ")
+    code, screen = on_terminal(bare, "login", "--api-key-stdin", typed="sk-secret-typed\n", after="master key: ")
     assert code == 7 and "master key:" in screen
     assert "sk-secret-typed" not in screen
 
